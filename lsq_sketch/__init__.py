@@ -1,0 +1,42 @@
+"""Compressed embedding tables in the least-squares setting: sketch, solve, cluster, re-solve.
+
+A table ``T`` (d1 x d2) that would minimise ``||X T - Y||_F^2`` is stored as ``T = H M``: ``H`` is
+a random sketch, cluster assignments, or both side by side; the codebook ``M`` is learned.
+"""
+
+from .cce import (
+    OneShot,
+    SparseTrajectory,
+    Stage,
+    Trajectory,
+    dense_cce,
+    one_shot,
+    resolve,
+    sparse_cce,
+)
+from .cluster import Clustering, kmeans, kmeans_plusplus, lloyd
+from .errors import TooLargeError
+from .problem import LeastSquares
+from .sketches import BucketMatrix, CountSketch, sketched_normal_equations
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "BucketMatrix",
+    "Clustering",
+    "CountSketch",
+    "LeastSquares",
+    "OneShot",
+    "SparseTrajectory",
+    "Stage",
+    "TooLargeError",
+    "Trajectory",
+    "dense_cce",
+    "kmeans",
+    "kmeans_plusplus",
+    "lloyd",
+    "one_shot",
+    "resolve",
+    "sketched_normal_equations",
+    "sparse_cce",
+]

@@ -1,0 +1,8 @@
+"""Errors a caller may want to catch by name."""
+
+
+class TooLargeError(ValueError):
+    """A quantity was asked for that this design is too large to give in reasonable memory.
+
+    The message says what would be needed and how to ask for it all the same.
+    """

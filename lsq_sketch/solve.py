@@ -1,0 +1,146 @@
+"""Small least-squares problems: a Cholesky shortcut where it is harmless, QR elsewhere."""
+
+from __future__ import annotations
+
+import numpy as np
+import scipy.linalg
+from scipy.linalg import lapack
+
+EPS = float(np.finfo(np.float64).eps)
+
+SAFE_CONDITION = EPS**0.5
+"""Smallest reciprocal condition number of a (scaled) Gram matrix that Cholesky may see.
+
+The fitted values it gives are off by about ``k eps / rcond`` times the residual norm, that is by
+``k sqrt(eps)`` at worst; the residual being minimal, the loss is off by the *square* of that,
+``k^2 eps`` relative to itself before the fit: rounding error.
+"""
+
+
+def least_squares_step(W: np.ndarray, E: np.ndarray) -> np.ndarray:
+    """A minimiser ``M`` of ``||E - W M||_F``.
+
+    The columns of ``W`` are scaled to unit length; ``W'W`` is factored by Cholesky, and if its
+    condition (LAPACK's estimate) is not `SAFE_CONDITION`, or a column is zero, the problem is
+    solved by QR with column pivoting (LAPACK ``gelsy``).
+
+    Parameters
+    ----------
+    W : ndarray of float64, shape (r, k)
+    E : ndarray of float64, shape (r, d2)
+
+    Returns
+    -------
+    ndarray of float64, shape (k, d2)
+        The loss ``||E - W M||^2`` exceeds its minimum by at most about ``k^2 eps ||E||^2``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> least_squares_step(np.array([[2.0], [0.0]]), np.array([[1.0], [1.0]]))
+    array([[0.5]])
+    """
+    gram = W.T @ W
+    solution = cholesky_solve(gram, W.T @ E)
+    return qr_solve(W, E) if solution is None else solution
+
+
+def cholesky_solve(gram: np.ndarray, moments: np.ndarray) -> np.ndarray | None:
+    """The solution of ``gram M = moments``, or None where Cholesky would not be harmless.
+
+    Parameters
+    ----------
+    gram : ndarray of float64, shape (k, k)
+        Symmetric, positive semidefinite.
+    moments : ndarray of float64, shape (k, d2)
+
+    Returns
+    -------
+    ndarray of float64, shape (k, d2), or None
+        None if the scaled matrix is singular or its reciprocal condition number (1-norm,
+        estimated) is below `SAFE_CONDITION`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> cholesky_solve(np.eye(2), np.ones((2, 1))).ravel()
+    array([1., 1.])
+    >>> cholesky_solve(np.ones((2, 2)), np.ones((2, 1))) is None
+    True
+    """
+    diagonal = gram.diagonal()
+    if not (diagonal > 0).all():
+        return None
+    scale = 1 / np.sqrt(diagonal)
+    scaled = gram * scale[:, None] * scale
+    norm = float(np.abs(scaled).sum(axis=0).max())
+    factor, info = lapack.dpotrf(scaled, lower=0, clean=0)
+    if info != 0:
+        return None
+    rcond, info = lapack.dpocon(factor, norm)
+    if info != 0 or not rcond > SAFE_CONDITION:
+        return None
+    solution, _ = lapack.dpotrs(factor, moments * scale[:, None], lower=0)
+    return solution * scale[:, None]
+
+
+def qr_solve(W: np.ndarray, E: np.ndarray) -> np.ndarray:
+    """A minimiser of ``||E - W M||_F`` by QR with column pivoting, for any rank.
+
+    Parameters
+    ----------
+    W : ndarray of float64, shape (r, k)
+    E : ndarray of float64, shape (r, d2)
+
+    Returns
+    -------
+    ndarray of float64, shape (k, d2)
+        Zero for zero columns. With the columns scaled to unit length it has minimum norm;
+        directions below ``max(r, k) eps`` are taken as zero.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> qr_solve(np.array([[1.0, 1.0, 0.0]]), np.array([[4.0]])).ravel()
+    array([2., 2., 0.])
+    """
+    norms = np.sqrt((W * W).sum(axis=0))
+    used = norms > 0
+    solution = np.zeros((W.shape[1], E.shape[1]))
+    if used.any():
+        scaled = W[:, used] / norms[used]
+        cutoff = max(scaled.shape) * EPS
+        found = scipy.linalg.lstsq(scaled, E, cond=cutoff, lapack_driver="gelsy")[0]
+        solution[used] = found / norms[used, None]
+    return solution
+
+
+def triangular_factor(blocks: list[np.ndarray]) -> np.ndarray:
+    """``R`` of a QR factorisation of the blocks stacked: ``R'R`` is the sum of their Grams.
+
+    Parameters
+    ----------
+    blocks : list of ndarray of float64, shapes (n_i, d)
+        Row blocks; each is factored, then their triangles together (TSQR).
+
+    Returns
+    -------
+    ndarray of float64, shape (min(n, d), d)
+        Backward stable: the singular values are right to ``c(n, d) eps sigma_1``.
+
+    References
+    ----------
+    Demmel, Grigori, Hoemmen and Langou, "Communication-optimal parallel and sequential QR and LU
+    factorizations", 2012.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> R = triangular_factor([np.ones((3, 1)), np.ones((1, 1))])
+    >>> float(abs(R[0, 0]))
+    2.0
+    """
+    triangles = [np.linalg.qr(block, mode="r") for block in blocks]
+    if len(triangles) == 1:
+        return triangles[0]
+    return np.linalg.qr(np.vstack(triangles), mode="r")

@@ -1,0 +1,118 @@
+"""Threads that never change a bit of the result.
+
+Two rules give the same bits for any number of threads. Work in our own kernels is cut into
+pieces whose bounds depend on the data alone; threads only decide who does a piece. BLAS and
+LAPACK, whose sums do depend on their number of threads, run on one thread inside the library.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import cache
+from typing import TypeVar
+
+import numba
+import scipy.linalg  # noqa: F401  (loads SciPy's BLAS, so that the controller finds it)
+from threadpoolctl import ThreadpoolController
+
+Piece = TypeVar("Piece")
+Result = TypeVar("Result")
+
+_lock = threading.Lock()
+_depth = 0
+_limiter = None
+
+
+@cache
+def _controller() -> ThreadpoolController:
+    return ThreadpoolController().select(user_api="blas")
+
+
+@contextmanager
+def single_threaded_blas() -> Iterator[None]:
+    """BLAS on one thread inside the ``with`` block, whichever threads are inside it.
+
+    The setting belongs to the process: the first thread in makes it, the last one out undoes it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> with single_threaded_blas():
+    ...     float(np.ones((2, 2)) @ np.ones(2) @ np.ones(2))
+    4.0
+    """
+    global _depth, _limiter
+    with _lock:
+        if _depth == 0:
+            _limiter = _controller().limit(limits=1)
+        _depth += 1
+    try:
+        yield
+    finally:
+        with _lock:
+            _depth -= 1
+            if _depth == 0 and _limiter is not None:
+                _limiter.restore_original_limits()
+                _limiter = None
+
+
+def thread_count() -> int:
+    """Number of threads for our own kernels: ``NUMBA_NUM_THREADS`` where set, else the cores.
+
+    Returns
+    -------
+    int
+        At least 1.
+
+    Examples
+    --------
+    >>> thread_count() >= 1
+    True
+    """
+    return max(1, min(numba.config.NUMBA_NUM_THREADS, os.cpu_count() or 1))
+
+
+@cache
+def _pool(process: int, threads: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(threads, thread_name_prefix="lsq_sketch")
+
+
+def for_each(work: Callable[[Piece], Result], pieces: Sequence[Piece]) -> list[Result]:
+    """``[work(piece) for piece in pieces]``, on all threads.
+
+    Parameters
+    ----------
+    work : callable
+        Must release the GIL to gain anything, and write only what belongs to its piece. It must
+        not call `for_each` itself.
+    pieces : sequence
+
+    Returns
+    -------
+    list
+        Results in the order of ``pieces``.
+
+    Examples
+    --------
+    >>> for_each(lambda piece: piece + 1, [1, 2, 3])
+    [2, 3, 4]
+    """
+    threads = thread_count()
+    if threads == 1 or len(pieces) <= 1:
+        return [work(piece) for piece in pieces]
+    return list(_pool(os.getpid(), threads).map(work, pieces))
+
+
+def row_chunks(n: int, rows: int) -> list[tuple[int, int]]:
+    """Bounds of consecutive chunks of ``rows`` rows that cover ``0..n``.
+
+    Examples
+    --------
+    >>> row_chunks(5, 2)
+    [(0, 2), (2, 4), (4, 5)]
+    """
+    return [(start, min(n, start + rows)) for start in range(0, n, rows)]
