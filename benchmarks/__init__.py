@@ -1,0 +1,1 @@
+"""Speed, ours beside the peers', in one run: ``python -m benchmarks``."""

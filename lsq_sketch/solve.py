@@ -6,6 +6,8 @@ import numpy as np
 import scipy.linalg
 from scipy.linalg import lapack
 
+from .threads import for_each
+
 EPS = float(np.finfo(np.float64).eps)
 
 SAFE_CONDITION = EPS**0.5
@@ -140,7 +142,7 @@ def triangular_factor(blocks: list[np.ndarray]) -> np.ndarray:
     >>> float(abs(R[0, 0]))
     2.0
     """
-    triangles = [np.linalg.qr(block, mode="r") for block in blocks]
+    triangles = for_each(lambda block: np.linalg.qr(block, mode="r"), blocks)
     if len(triangles) == 1:
         return triangles[0]
     return np.linalg.qr(np.vstack(triangles), mode="r")

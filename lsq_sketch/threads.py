@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numba
 import scipy.linalg  # noqa: F401  (loads SciPy's BLAS, so that the controller finds it)
@@ -24,12 +24,18 @@ Result = TypeVar("Result")
 
 _lock = threading.Lock()
 _depth = 0
-_limiter = None
+_limiter: Any = None
 
 
 @cache
 def _controller() -> ThreadpoolController:
     return ThreadpoolController().select(user_api="blas")
+
+
+@cache
+def _controlling_thread(process: int) -> ThreadPoolExecutor:
+    """The one thread that sets and unsets the limit: OpenBLAS heeds only the thread that set it."""
+    return ThreadPoolExecutor(1, thread_name_prefix="lsq_sketch_blas")
 
 
 @contextmanager
@@ -46,9 +52,10 @@ def single_threaded_blas() -> Iterator[None]:
     4.0
     """
     global _depth, _limiter
+    control = _controlling_thread(os.getpid())
     with _lock:
         if _depth == 0:
-            _limiter = _controller().limit(limits=1)
+            _limiter = control.submit(lambda: _controller().limit(limits=1).__enter__()).result()
         _depth += 1
     try:
         yield
@@ -56,8 +63,18 @@ def single_threaded_blas() -> Iterator[None]:
         with _lock:
             _depth -= 1
             if _depth == 0 and _limiter is not None:
-                _limiter.restore_original_limits()
+                control.submit(_limiter.__exit__, None, None, None).result()
                 _limiter = None
+
+
+def _forget_in_child() -> None:
+    """A forked child has none of its parent's threads, and is in nobody's ``with`` block."""
+    global _depth, _limiter, _lock
+    _depth, _limiter, _lock = 0, None, threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_in_child)
 
 
 def thread_count() -> int:

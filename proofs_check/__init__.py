@@ -1,0 +1,1 @@
+"""The judge: every claim of the theory beside measured error."""

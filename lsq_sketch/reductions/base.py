@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from ..kernels import gram as kernels
 from ..sketches import BucketMatrix
 from ..solve import least_squares_step
 
@@ -31,6 +32,9 @@ class NoiseColumns:
 
     columns: np.ndarray
 
+
+ExplicitBlock = BucketMatrix | np.ndarray
+"""Columns of ``H`` that are known themselves: a bucket matrix, or dense (d1 x q)."""
 
 Block = BucketMatrix | NoiseColumns | np.ndarray | _Previous
 """Columns of ``H``: bucket matrix, noise known by its image only, dense (d1 x q), or the table."""
@@ -66,6 +70,11 @@ class Reduction(ABC):
     @abstractmethod
     def singular_values(self) -> np.ndarray:
         """The nonzero singular values of ``X``, descending, (rank,)."""
+
+    @property
+    @abstractmethod
+    def spectrum_is_cheap(self) -> bool:
+        """Whether `singular_values` costs no more than the reduction itself."""
 
     @property
     @abstractmethod
@@ -122,6 +131,12 @@ class FactoredReduction(Reduction):
     def preimage(self, Z: np.ndarray) -> np.ndarray:
         """The table of minimum norm with ``R T = Z``."""
 
+    def solve_explicit(
+        self, blocks: Sequence[ExplicitBlock], residual: np.ndarray
+    ) -> np.ndarray | None:
+        """``M`` that minimises ``||residual - R H M||``, if there is a way without ``R H``."""
+        return None
+
     @property
     def rank(self) -> int:
         """Numerical rank of ``X``."""
@@ -166,22 +181,38 @@ class FactoredState(State):
         self.reduction = reduction
         self.residual = reduction.target.copy()
         self._is_zero = True
-        self._table: np.ndarray | None = None
-        self._table_is_known = True
+        self._table: np.ndarray | None = None  # None while T is zero or known by its image only
 
     def fit(self, blocks: Sequence[Block]) -> None:
         """Replace ``T`` by ``T + H M`` of least loss, ``H`` the blocks side by side."""
         if self._is_zero:
             blocks = [block for block in blocks if not isinstance(block, _Previous)]
-        images = [self.reduction.columns(block, self) for block in blocks]
-        W = images[0] if len(images) == 1 else np.hstack(images)
-        M = least_squares_step(W, self.residual)
-        self.residual = self.residual - W @ M
+        explicit = self._explicit(blocks)
+        M = self.reduction.solve_explicit(explicit, self.residual) if explicit else None
+        if M is not None:
+            step = add_blocks(explicit, M)
+            self.residual = self.residual - self.reduction.image(step)
+        else:
+            images = [self.reduction.columns(block, self) for block in blocks]
+            W = images[0] if len(images) == 1 else np.hstack(images)
+            M = least_squares_step(W, self.residual)
+            self.residual = self.residual - W @ M
+            step = add_blocks(explicit, M) if explicit else None
+        if step is None:
+            self._table = None
+        else:
+            self._table = step if self._table is None else self._table + step
         self._is_zero = False
-        self._table_is_known &= not any(isinstance(block, NoiseColumns) for block in blocks)
-        if self._table_is_known:
-            widths = np.cumsum([image.shape[1] for image in images])[:-1]
-            self._table = add_blocks(self._table, blocks, np.split(M, widths))
+
+    def _explicit(self, blocks: Sequence[Block]) -> list[ExplicitBlock]:
+        """The blocks with ``T`` itself for PREVIOUS, or none if one is known by its image only."""
+        found: list[ExplicitBlock] = []
+        for block in blocks:
+            known = self._table if isinstance(block, _Previous) else block
+            if known is None or isinstance(known, NoiseColumns | _Previous):
+                return []
+            found.append(known)
+        return found
 
     @property
     def excess(self) -> float:
@@ -191,27 +222,62 @@ class FactoredState(State):
     @property
     def table(self) -> np.ndarray:
         """``T`` (d1 x d2); of minimum norm if noise known by its image only went into it."""
-        if self._is_zero or not self._table_is_known or self._table is None:
+        if self._table is None:
             return self.reduction.preimage(self.reduction.target - self.residual)
         return self._table
 
 
-def add_blocks(
-    T: np.ndarray | None, blocks: Sequence[Block], parts: Sequence[np.ndarray]
+def width(block: ExplicitBlock) -> int:
+    """Number of columns."""
+    return block.m if isinstance(block, BucketMatrix) else block.shape[1]
+
+
+def inner_product(block: ExplicitBlock, rows: np.ndarray) -> np.ndarray:
+    """``block' rows``."""
+    return block.gather(rows) if isinstance(block, BucketMatrix) else block.T @ rows
+
+
+def add_blocks(blocks: Sequence[ExplicitBlock], M: np.ndarray) -> np.ndarray:
+    """``H M`` for ``H`` in blocks."""
+    parts = np.split(M, np.cumsum([width(block) for block in blocks])[:-1])
+    terms = [
+        block.expand(part) if isinstance(block, BucketMatrix) else block @ part
+        for block, part in zip(blocks, parts, strict=True)
+    ]
+    return sum(terms[1:], start=terms[0])
+
+
+def normal_matrix(gram: Any, blocks: Sequence[ExplicitBlock]) -> np.ndarray:
+    """``H'SH`` for a sparse symmetric ``S`` and ``H`` in blocks: bucketed sums of its nonzeros."""
+    images = [gram @ block if isinstance(block, np.ndarray) else None for block in blocks]
+    out = [[np.zeros((0, 0))] * len(blocks) for _ in blocks]
+    for i, left in enumerate(blocks):
+        for j in range(i, len(blocks)):
+            part = _inner_through(gram, left, images[i], blocks[j], images[j])
+            out[i][j], out[j][i] = part, part.T
+    return np.block(out)
+
+
+def _inner_through(
+    gram: Any,
+    left: ExplicitBlock,
+    left_image: np.ndarray | None,
+    right: ExplicitBlock,
+    right_image: np.ndarray | None,
 ) -> np.ndarray:
-    """``T + H M`` for ``H`` in blocks and ``M`` split likewise; ``T = None`` is zero."""
-    total = T
-    for block, M in zip(blocks, parts, strict=True):
-        if isinstance(block, BucketMatrix):
-            term = block.expand(M)
-        elif isinstance(block, np.ndarray):
-            term = block @ M
-        else:
-            assert T is not None
-            term = T @ M
-        total = term if total is None else total + term
-    assert total is not None
-    return total
+    """``left' S right``, given ``S left`` and ``S right`` where these are dense."""
+    if right_image is not None:
+        return inner_product(left, right_image)
+    if left_image is not None:
+        return inner_product(right, left_image).T
+    assert isinstance(left, BucketMatrix)
+    assert isinstance(right, BucketMatrix)
+    out = np.zeros((left.m, right.m))
+    kernels.bucketed_gram(
+        gram.indptr, gram.indices, gram.data,
+        left.buckets, left.signs, right.buckets, right.signs, out,
+    )  # fmt: skip
+    return out
 
 
 def squared_norm(A: np.ndarray) -> float:

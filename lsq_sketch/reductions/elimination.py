@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
@@ -13,9 +14,16 @@ from scipy.sparse.linalg import LinearOperator, eigsh
 from ..errors import TooLargeError
 from ..kernels import gram as kernels
 from ..sketches import BucketMatrix
-from ..solve import EPS, SAFE_CONDITION, triangular_factor
+from ..solve import EPS, SAFE_CONDITION, cholesky_solve, triangular_factor
 from ..threads import row_chunks
-from .base import FactoredReduction, NoiseColumns, squared_norm
+from .base import (
+    ExplicitBlock,
+    FactoredReduction,
+    NoiseColumns,
+    inner_product,
+    normal_matrix,
+    squared_norm,
+)
 
 MIN_BLOCK_ROWS = 4096
 
@@ -80,6 +88,7 @@ class EliminationReduction(FactoredReduction):
         remaining: np.ndarray,
     ):
         self._gram = gram
+        self._gram_is_safe = True
         self._eliminated, self._remaining = eliminated, remaining
         self._d1 = X.shape[1]
         self._zero = max(X.shape) * eps  # relative to the spectral norm
@@ -95,8 +104,8 @@ class EliminationReduction(FactoredReduction):
             self._right_inverse = self._null = np.zeros((0, 0))
             bottom = np.zeros((0, Y.shape[1]))
         else:
-            found = self._factor_schur_complement(X, A)
-            if found:
+            self._gram_is_safe = self._factor_schur_complement(X, A)
+            if self._gram_is_safe:
                 bottom = self._right_inverse.T @ (
                     moments[remaining] - self._regression @ moments[eliminated]
                 )
@@ -147,6 +156,11 @@ class EliminationReduction(FactoredReduction):
         self._right_inverse = Vt[nonzero].T / sigma
         self._null = Vt[~nonzero].T
         return U[:, : sigma.size].T @ triangle[:q, q:]
+
+    @property
+    def spectrum_is_cheap(self) -> bool:
+        """True for a design of one field, and for small ones."""
+        return self._remaining.size == 0 or self.rank <= SVD_SIZE
 
     @cached_property
     def spectral_norm(self) -> float:
@@ -205,6 +219,28 @@ class EliminationReduction(FactoredReduction):
         entries = C.signs[self._eliminated] * self._root
         out[np.arange(p), C.buckets[self._eliminated]] += entries
         return out
+
+    def adjoint(self, Z: np.ndarray) -> np.ndarray:
+        """``R' Z``."""
+        top, bottom = Z[: self._eliminated.size], Z[self._eliminated.size :]
+        out = np.zeros((self._d1, Z.shape[1]))
+        out[self._eliminated] = self._root[:, None] * top
+        out[self._remaining] = self._border.T @ top + self._factor.T @ bottom
+        return out
+
+    def solve_explicit(
+        self, blocks: Sequence[ExplicitBlock], residual: np.ndarray
+    ) -> np.ndarray | None:
+        """Normal equations from the sparse Gram matrix; for one field and one hash, a mean each."""
+        if not self._gram_is_safe:
+            return None
+        gradient = self.adjoint(residual)
+        moments = np.vstack([inner_product(block, gradient) for block in blocks])
+        if self._remaining.size == 0 and len(blocks) == 1 and isinstance(blocks[0], BucketMatrix):
+            buckets = blocks[0].buckets[self._eliminated]
+            weights = np.bincount(buckets, self._root**2, minlength=blocks[0].m)
+            return moments / np.where(weights > 0, weights, 1.0)[:, None]
+        return cholesky_solve(normal_matrix(self._gram, blocks), moments)
 
     def preimage(self, Z: np.ndarray) -> np.ndarray:
         """The table of minimum norm with ``R T = Z``: back substitution, then projection."""

@@ -11,11 +11,22 @@ import scipy.sparse as sp
 from scipy.sparse.linalg import lsmr
 
 from ..errors import TooLargeError
-from ..kernels import gram as kernels
 from ..sketches import BucketMatrix
 from ..solve import EPS, cholesky_solve, qr_solve, triangular_factor
 from ..threads import row_chunks
-from .base import Block, NoiseColumns, Reduction, State, _Previous, add_blocks, squared_norm
+from .base import (
+    Block,
+    ExplicitBlock,
+    NoiseColumns,
+    Reduction,
+    State,
+    _Previous,
+    add_blocks,
+    inner_product,
+    normal_matrix,
+    squared_norm,
+    width,
+)
 from .elimination import _largest_eigenvalue
 
 MIN_BLOCK_ROWS = 4096
@@ -62,6 +73,11 @@ class NormalReduction(Reduction):
     def singular_values(self) -> np.ndarray:
         """Refused: see the class."""
         raise self._refuse("singular_values")
+
+    @property
+    def spectrum_is_cheap(self) -> bool:
+        """False: it is refused."""
+        return False
 
     @property
     def smallest_singular_value(self) -> float:
@@ -132,7 +148,7 @@ class NormalState(State):
 
     def fit(self, blocks: Sequence[Block]) -> None:
         """Replace ``T`` by ``T + H M`` of least loss, ``H`` the blocks side by side."""
-        explicit: list[BucketMatrix | np.ndarray] = []
+        explicit: list[ExplicitBlock] = []
         for block in blocks:
             if isinstance(block, _Previous):
                 if self._table is not None:
@@ -141,42 +157,17 @@ class NormalState(State):
                 raise TypeError("noise known by its image only does not fit this reduction")
             else:
                 explicit.append(block)
-        moments = np.vstack([_inner(block, self._gradient) for block in explicit])
-        M = cholesky_solve(self._normal_matrix(explicit), moments)
+        moments = np.vstack([inner_product(block, self._gradient) for block in explicit])
+        M = cholesky_solve(normal_matrix(self.reduction.gram, explicit), moments)
         if M is None:
             M = self._solve_by_qr(explicit)
-        widths = np.cumsum([_width(block) for block in explicit])[:-1]
-        table = add_blocks(self._table, explicit, np.split(M, widths))
-        step = table - self.table
-        self._table = table
+        step = add_blocks(explicit, M)
+        self._table = self.table + step
         self._gradient = self._gradient - self.reduction.gram @ step
 
-    def _normal_matrix(self, blocks: Sequence[BucketMatrix | np.ndarray]) -> np.ndarray:
-        gram = self.reduction.gram
-        images = [gram @ block if isinstance(block, np.ndarray) else None for block in blocks]
-        out = [[np.zeros((0, 0))] * len(blocks) for _ in blocks]
-        for i, left in enumerate(blocks):
-            for j in range(i, len(blocks)):
-                right = blocks[j]
-                image = images[j]
-                if image is not None:
-                    part = _inner(left, image)
-                elif isinstance(left, np.ndarray):
-                    assert isinstance(right, BucketMatrix)
-                    part = right.gather(np.asarray(images[i])).T
-                else:
-                    assert isinstance(right, BucketMatrix)
-                    part = np.zeros((left.m, right.m))
-                    kernels.bucketed_gram(
-                        gram.indptr, gram.indices, gram.data,
-                        left.buckets, left.signs, right.buckets, right.signs, part,
-                    )  # fmt: skip
-                out[i][j], out[j][i] = part, part.T
-        return np.block(out)
-
-    def _solve_by_qr(self, blocks: Sequence[BucketMatrix | np.ndarray]) -> np.ndarray:
+    def _solve_by_qr(self, blocks: Sequence[ExplicitBlock]) -> np.ndarray:
         X, Y = self.reduction.X, self.reduction.Y
-        k = sum(_width(block) for block in blocks)
+        k = sum(width(block) for block in blocks)
         rows = max(MIN_BLOCK_ROWS, 2 * (k + Y.shape[1]))
         factors = []
         for a, b in row_chunks(len(Y), rows):
@@ -188,12 +179,3 @@ class NormalState(State):
             factors.append(np.hstack([*images, Y[a:b] - part @ self.table]))
         triangle = triangular_factor(factors)
         return qr_solve(triangle[:k, :k], triangle[:k, k:])
-
-
-def _width(block: BucketMatrix | np.ndarray) -> int:
-    return block.m if isinstance(block, BucketMatrix) else block.shape[1]
-
-
-def _inner(block: BucketMatrix | np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """``block' rows``."""
-    return block.gather(rows) if isinstance(block, BucketMatrix) else block.T @ rows

@@ -49,6 +49,11 @@ class SingularValueReduction(FactoredReduction):
         return self._sigma
 
     @property
+    def spectrum_is_cheap(self) -> bool:
+        """True: they are part of the reduction."""
+        return True
+
+    @property
     def spectral_norm(self) -> float:
         """The largest singular value of ``X``."""
         return float(self._sigma[0])

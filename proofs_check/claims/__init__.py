@@ -1,0 +1,1 @@
+"""One file for each claim, named by its id; files ``false_*`` are wrong on purpose."""

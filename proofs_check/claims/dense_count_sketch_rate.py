@@ -1,0 +1,53 @@
+"""Dense CCE with count-sketch noise converges geometrically.
+
+Statement
+---------
+E[e_i | T_{i-1}] <= c e_{i-1} with c = 1 - m rho / (1 + rho + m rho), m the width of the sketch and
+rho = sigma_r^2 / ||X||_F^2.
+
+Hypotheses
+----------
+Count-sketch noise, k > d2.
+
+Source
+------
+This toolkit.
+
+Proof idea
+----------
+Let D be the minimum-norm matrix with X D = X(T_{i-1} - T*), and try the update -alpha C C' D.
+E||X(D - alpha C C' D)||^2 <= e (1 - 2 alpha + alpha^2 (1 + 1/m + 1/(m rho))) by the second moment
+of the count sketch, E[CC'SCC'] = (1 + 1/m) S + (tr(S) I - 2 diag(S))/m. Take the best alpha.
+
+Bound
+-----
+c on the mean of e_i / e_{i-1}, given the past.
+
+Experiment
+----------
+The ratios e_i / e_{i-1} of trajectories of three rounds.
+"""
+
+import numpy as np
+
+from ..claim import Bound, Kind
+from ..experiments import EVERY, dense_steps, require_noise_columns
+from ..instances import Instance
+
+KIND = Kind.UPPER_BOUND
+
+
+def rate(rho: float, m: int) -> float:
+    """``c = 1 - m rho / (1 + rho + m rho)``."""
+    return 1 - m * rho / (1 + rho + m * rho)
+
+
+def bounds(instance: Instance) -> dict[str, Bound]:
+    """``c`` for each step."""
+    require_noise_columns(instance)
+    return {EVERY: Bound(rate(instance.problem.rho, instance.width))}
+
+
+def trial(instance: Instance, rng: np.random.Generator) -> list[tuple[str, float]]:
+    """Ratios ``e_i / e_{i-1}``."""
+    return [(EVERY, ratio) for _, ratio in dense_steps(instance, "count-sketch", rng)]

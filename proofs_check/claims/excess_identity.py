@@ -1,0 +1,51 @@
+"""The loss of a table is the optimal loss plus the squared distance of its predictions.
+
+Statement
+---------
+For every table T: L(T) = L* + ||X(T - T*)||_F^2.
+
+Hypotheses
+----------
+None.
+
+Source
+------
+Classic (Pythagoras); Tsang and Ahle, section 3.
+
+Proof idea
+----------
+X T* - Y is orthogonal to the range of X, which X(T - T*) lies in.
+
+Bound
+-----
+The two sides, evaluated independently (the left on the n rows, the right in the coordinates of
+the reduction), may differ by 1e-11 of L(T) + ||Y||^2.
+
+Experiment
+----------
+Random tables around the optimum, at distances from 1e-6 to 10 times its norm.
+"""
+
+import numpy as np
+
+from ..claim import Bound, Kind
+from ..experiments import EVERY
+from ..instances import Instance
+
+KIND = Kind.DETERMINISTIC
+
+
+def bounds(instance: Instance) -> dict[str, Bound]:
+    """Working precision."""
+    return {EVERY: Bound(1e-11)}
+
+
+def trial(instance: Instance, rng: np.random.Generator) -> list[tuple[str, float]]:
+    """Minus the relative difference of the two sides."""
+    problem = instance.problem
+    direction = rng.standard_normal(problem.optimum.shape)
+    size = np.linalg.norm(problem.optimum) / np.linalg.norm(direction) * 10 ** rng.uniform(-6, 1)
+    T = problem.optimum + size * direction
+    left, right = problem.loss(T), problem.optimal_loss + problem.excess(T)
+    scale = left + float(np.vdot(problem.Y, problem.Y))
+    return [(EVERY, -abs(left - right) / scale)]

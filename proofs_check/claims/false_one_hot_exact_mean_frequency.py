@@ -1,0 +1,48 @@
+"""False: one-hot-exact with the frequencies replaced by their mean.
+
+Statement
+---------
+(Wrong.) If X'X = diag(w) then E e(C M) is as if all w_i in q_i were equal to their mean.
+
+Hypotheses
+----------
+Those of one-hot-exact. They do not suffice.
+
+Source
+------
+False statement 8.
+
+Proof idea
+----------
+A frequent ID suffers little from the rare ones in its bucket, and they suffer much from it: with
+Zipf counts the average over the IDs is far from that of equal counts.
+
+Bound
+-----
+The formula of one-hot-exact with equal weights; an equality.
+
+Experiment
+----------
+That of one-hot-exact.
+"""
+
+import numpy as np
+
+from ..claim import Bound, Kind
+from ..experiments import EVERY
+from ..instances import Instance
+from . import one_hot_exact
+
+KIND = Kind.EQUALITY
+TWIN = "one-hot-exact"
+KILLED_BY = "zipf-one-hot"
+
+trial = one_hot_exact.trial
+
+
+def bounds(instance: Instance) -> dict[str, Bound]:
+    """The formula with the mean of the counts."""
+    weights = one_hot_exact.column_weights(instance)
+    seen = weights > 0
+    mean = np.where(seen, weights[seen].mean(), 0.0)
+    return {EVERY: Bound(one_hot_exact.expected_ratio(instance, mean))}

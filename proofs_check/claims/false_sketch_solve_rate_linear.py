@@ -1,0 +1,57 @@
+"""False: sketch-solve-rate with c = 1 - m rho.
+
+Statement
+---------
+(Wrong.) E e(C M) <= (1 - m rho) e_0.
+
+Hypotheses
+----------
+Those of sketch-solve-rate. They do not suffice.
+
+Source
+------
+False statement 4.
+
+Proof idea
+----------
+The sketch cannot gain linearly in m without end: IDs still collide when m = d1. On orthonormal
+columns orthonormal-exact gives the truth, which exceeds 1 - m/d1.
+
+Bound
+-----
+1 - m rho.
+
+Experiment
+----------
+That of sketch-solve-rate, with half as many buckets as columns.
+"""
+
+import numpy as np
+
+from lsq_sketch import CountSketch, resolve
+
+from ..claim import Bound, Kind
+from ..experiments import EVERY, initial_excess, require
+from ..instances import Instance
+
+KIND = Kind.UPPER_BOUND
+TWIN = "sketch-solve-rate"
+KILLED_BY = "flat"
+
+
+def width(instance: Instance) -> int:
+    """Buckets used here."""
+    return max(2, instance.problem.d1 // 2)
+
+
+def bounds(instance: Instance) -> dict[str, Bound]:
+    """``1 - m rho``."""
+    require(initial_excess(instance.problem) > 0, "the optimum must differ from the zero table")
+    return {EVERY: Bound(max(0.0, 1 - width(instance) * instance.problem.rho))}
+
+
+def trial(instance: Instance, rng: np.random.Generator) -> list[tuple[str, float]]:
+    """``e(C M)/e_0``."""
+    problem = instance.problem
+    sketched = resolve(problem, CountSketch(problem.d1, width(instance), rng))
+    return [(EVERY, sketched.excess / initial_excess(problem))]

@@ -1,0 +1,44 @@
+"""False: whitened-law without the - d2 in later steps.
+
+Statement
+---------
+(Wrong.) E[e_i | T_{i-1}] = (1 - m/r) e_{i-1} in every step, so E e_i = (1 - m/r)^i e_0.
+
+Hypotheses
+----------
+Those of whitened-law. They do not suffice.
+
+Source
+------
+False statement 2.
+
+Proof idea
+----------
+From the second step on the residual is orthogonal to the range of X T_{i-1}, so the fresh columns
+meet it in r - d2 dimensions, not r: it contracts faster.
+
+Bound
+-----
+1 - m/r for every step; an equality.
+
+Experiment
+----------
+That of whitened-law.
+"""
+
+from ..claim import Bound, Kind
+from ..experiments import FIRST, LATER
+from ..instances import Instance
+from . import whitened_law
+
+KIND = Kind.EQUALITY
+TWIN = "whitened-law"
+KILLED_BY = "few-columns"
+
+trial = whitened_law.trial
+
+
+def bounds(instance: Instance) -> dict[str, Bound]:
+    """``1 - m/r``, twice."""
+    first = whitened_law.bounds(instance)[FIRST]
+    return {FIRST: first, LATER: first}

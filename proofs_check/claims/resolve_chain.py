@@ -1,0 +1,71 @@
+"""The error of a re-solved clustering, from the error and the k-means cost of the table.
+
+Statement
+---------
+a_i <= ||X(Q_i - T*)||_F^2 <= (sqrt(e_{i-1}) + sigma_1 sqrt(kappa_i))^2, where Q_i is the clustered
+table (rows replaced by the means of their clusters), kappa_i = ||T_{i-1} - Q_i||_F^2, and a_i the
+excess of the best codebook for the same clusters.
+
+Hypotheses
+----------
+None.
+
+Source
+------
+This toolkit.
+
+Proof idea
+----------
+Q_i is one of the tables A_i M; then the triangle inequality for ||X(.)||_F and
+||X(Q - T)||_F <= sigma_1 ||Q - T||_F.
+
+Bound
+-----
+Each slack, over the larger side, may not fall below minus 1e-10.
+
+Experiment
+----------
+The tables of Sparse CCE after one to three rounds, their clusters, and the codebook re-solved.
+"""
+
+import numpy as np
+
+from lsq_sketch import sparse_cce
+
+from ..claim import Bound, Kind
+from ..experiments import FLOOR, initial_excess, require
+from ..instances import Instance
+
+KIND = Kind.DETERMINISTIC
+
+RESOLVED = "re-solved against clustered"
+CLUSTERED = "clustered against its bound"
+
+
+def bounds(instance: Instance) -> dict[str, Bound]:
+    """Working precision."""
+    require(instance.width <= instance.problem.d1, "at most as many clusters as rows")
+    return {RESOLVED: Bound(1e-10), CLUSTERED: Bound(1e-10)}
+
+
+def trial(instance: Instance, rng: np.random.Generator) -> list[tuple[str, float]]:
+    """Relative slack of both inequalities."""
+    problem = instance.problem
+    found = sparse_cce(problem, 2 * instance.width, int(rng.integers(1, 4)), rng)
+    clustered = cluster_means(found.table, found.assignments[-1])
+    kappa = float(((found.table - clustered) ** 2).sum())
+    middle = problem.excess(clustered)
+    right = (np.sqrt(found.excess[-1]) + problem.spectral_norm * np.sqrt(kappa)) ** 2
+    floor = FLOOR * initial_excess(problem) + np.finfo(float).tiny
+    return [
+        (RESOLVED, (middle - float(found.resolved_excess[-1])) / (middle + floor)),
+        (CLUSTERED, (right - middle) / (right + floor)),
+    ]
+
+
+def cluster_means(table: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """The table with each row replaced by the mean of its cluster."""
+    _, compact, counts = np.unique(labels, return_inverse=True, return_counts=True)
+    sums = np.zeros((counts.size, table.shape[1]))
+    np.add.at(sums, compact, table)
+    return (sums / counts[:, None])[compact]

@@ -1,0 +1,62 @@
+"""Dense CCE with whitened noise converges at the rate 1/d1.
+
+Statement
+---------
+E e_i <= (1 - 1/d1)^{i m} e_0, step by step E[e_i | T_{i-1}] <= (1 - 1/d1)^m e_{i-1}.
+
+Hypotheses
+----------
+Whitened noise, X of full column rank, k > d2.
+
+Source
+------
+Tsang and Ahle, "Clustering the Sketch", NeurIPS 2023, section 3.
+
+Proof idea
+----------
+From whitened-law: 1 - m/r <= (1 - 1/r)^m (Bernoulli), and later steps contract more.
+
+Bound
+-----
+(1 - 1/d1)^m on the mean of e_i / e_{i-1}, given the past.
+
+Experiment
+----------
+The ratios e_i / e_{i-1} of trajectories of three rounds.
+"""
+
+import numpy as np
+
+from ..claim import Bound, Kind
+from ..experiments import (
+    EVERY,
+    dense_steps,
+    refuse_large_noise,
+    require,
+    require_noise_columns,
+    whitened_width,
+)
+from ..instances import Instance
+
+KIND = Kind.UPPER_BOUND
+
+check_trial_cost = refuse_large_noise
+
+
+def bounds(instance: Instance) -> dict[str, Bound]:
+    """``(1 - 1/d1)^m`` for each step."""
+    problem = instance.problem
+    require(
+        problem.rank == problem.d1,
+        f"X must have full column rank (rank {problem.rank} of {problem.d1} columns)",
+    )
+    require_noise_columns(instance)
+    return {EVERY: Bound((1 - 1 / problem.d1) ** whitened_width(instance))}
+
+
+def trial(instance: Instance, rng: np.random.Generator) -> list[tuple[str, float]]:
+    """Ratios ``e_i / e_{i-1}``."""
+    return [
+        (EVERY, ratio)
+        for _, ratio in dense_steps(instance, "whitened", rng, whitened_width(instance))
+    ]

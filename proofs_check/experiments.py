@@ -1,0 +1,96 @@
+"""Hypotheses and trials that several claims share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from lsq_sketch import LeastSquares, dense_cce
+
+from .claim import HypothesisError, TooCostlyError
+from .instances import Instance
+from .profile import LARGE_RANK, Profile
+
+FIRST = "first step"
+LATER = "later steps"
+EVERY = "every step"
+
+FLOOR = 1e-20
+"""Steps from an excess below this, relative to ``e_0``, are left out: they are rounding error."""
+
+STEPS = 3
+
+
+def require(condition: bool, hypothesis: str) -> None:
+    """Raise `HypothesisError` with the hypothesis that is not met."""
+    if not condition:
+        raise HypothesisError(hypothesis)
+
+
+def initial_excess(problem: LeastSquares) -> float:
+    """``e_0 = ||X T*||_F^2``, the excess of the zero table."""
+    return problem.excess(np.zeros((problem.d1, problem.d2)))
+
+
+def require_noise_columns(instance: Instance) -> None:
+    """The hypotheses all claims on Dense CCE share: something to learn, and not all at once."""
+    problem = instance.problem
+    require(initial_excess(problem) > 0, "the optimum must differ from the zero table (e_0 > 0)")
+    require(
+        problem.rank > instance.width,
+        f"the rank ({problem.rank}) must exceed the width m ({instance.width}); "
+        f"else one step is exact",
+    )
+
+
+def target_rank(problem: LeastSquares) -> int:
+    """Rank of ``X T*``, on the scale of its largest singular value."""
+    fitted = problem.X @ problem.optimum
+    values = np.linalg.svd(fitted.T @ fitted, compute_uv=False)
+    return int((values > 1e-12 * values[0]).sum())
+
+
+def whitened_width(instance: Instance) -> int:
+    """``m`` for whitened noise: a quarter of the rank, at least 2.
+
+    In proportion to the rank, because the law is at distance ``m/r`` from 1, where an equality
+    takes of the order of ``r/m`` trials.
+    """
+    return max(2, instance.problem.rank // 4)
+
+
+def dense_steps(
+    instance: Instance, noise: str, rng: np.random.Generator, m: int | None = None
+) -> Iterator[tuple[int, float]]:
+    """Ratios ``e_i / e_{i-1}`` of one trajectory of Dense CCE, with the index ``i``."""
+    problem = instance.problem
+    k = problem.d2 + (instance.width if m is None else m)
+    excess = dense_cce(problem, k, STEPS, noise, rng).excess
+    for i in range(1, len(excess)):
+        if excess[i - 1] > FLOOR * excess[0]:
+            yield i, float(excess[i] / excess[i - 1])
+
+
+def refuse_large_noise(instance: Instance, profile: Profile) -> None:
+    """Leave dense noise of a width in proportion to a large rank to a larger profile."""
+    if instance.problem.rank > profile.noise_rank:
+        raise TooCostlyError(
+            f"needs dense noise of {whitened_width(instance)} columns in {instance.problem.rank} "
+            f"dimensions, the {profile.name} profile goes up to {profile.noise_rank}"
+        )
+
+
+def refuse_large_spectrum(instance: Instance, profile: Profile) -> None:
+    """Leave claims about the whole spectrum of a large sparse design to a larger profile."""
+    problem = instance.problem
+    if not problem.reduction.spectrum_is_cheap and problem.rank > profile.spectrum_rank:
+        raise TooCostlyError(
+            f"needs all {instance.problem.rank} singular values, the {profile.name} profile "
+            f"computes up to {profile.spectrum_rank}"
+        )
+
+
+def is_large(instance: Instance) -> bool:
+    """Whether an instance gets the smaller budgets."""
+    return instance.problem.rank > LARGE_RANK

@@ -1,0 +1,47 @@
+"""How much work a run may do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Budgets of a run. All are counts, not seconds: the same run decides the same everywhere.
+
+    Attributes
+    ----------
+    name : str
+    trials : int
+        At most so many trials of a random claim on a small instance.
+    large_trials : int
+        The same on an instance of rank above `LARGE_RANK`.
+    deterministic_trials : int
+        Trials of a deterministic claim (a tenth of it on large instances, at least 3).
+    tolerance : float
+        An equality is confirmed when the confidence interval lies within this of it; at most a
+        quarter of the distance to 0 and to 1.
+    spectrum_rank : int
+        The whole spectrum of a sparse design is computed up to this rank.
+    square_rank : int
+        A dense square matrix of random noise is solved with up to this rank.
+    noise_rank : int
+        Dense noise of a quarter as many columns as the rank is drawn up to this rank.
+    """
+
+    name: str
+    trials: int
+    large_trials: int
+    deterministic_trials: int
+    tolerance: float
+    spectrum_rank: int
+    square_rank: int
+    noise_rank: int
+
+
+LARGE_RANK = 500
+
+PROFILES = {
+    "quick": Profile("quick", 4000, 1000, 30, 0.02, 2500, 500, 500),
+    "full": Profile("full", 40_000, 20_000, 300, 0.01, 12_000, 5000, 5000),
+}

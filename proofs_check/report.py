@@ -1,0 +1,179 @@
+"""Reports: a table for the terminal, JSON for machines."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import tempfile
+from dataclasses import asdict
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from lsq_sketch import __version__
+
+from .claim import Kind, registry
+from .instances import unavailable
+from .run import Report
+from .verify import Finding, Verdict
+
+STYLES = {Verdict.CONFIRMED: "green", Verdict.REFUTED: "bold red", Verdict.UNDECIDED: "yellow"}
+
+
+def number(value: float) -> str:
+    """A number in at most nine characters; close to 1 as its distance from 1.
+
+    Examples
+    --------
+    >>> number(0.75), number(1 - 2.5e-7), number(1e-12)
+    ('0.7500', '1-2.5e-07', '1.0e-12')
+    """
+    if math.isnan(value):
+        return "-"
+    if 0 < 1 - value < 1e-3:
+        return f"1-{1 - value:.1e}"
+    if value == 0:
+        return "0"
+    return f"{value:.4f}" if 1e-3 <= abs(value) < 1e4 else f"{value:.1e}"
+
+
+def write_json(report: Report, path: Path) -> None:
+    """Write a report as JSON: whole, or not at all.
+
+    It holds no times and no file names of the machine: the same seed gives the same file.
+
+    Parameters
+    ----------
+    report : Report
+    path : Path
+
+    Raises
+    ------
+    OSError
+        If the file cannot be written; an existing one is then untouched.
+    """
+    write_text(path, json.dumps(as_dict(report), indent=1, allow_nan=False) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file whole, or not at all: through a temporary one beside it."""
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def as_dict(report: Report) -> dict[str, Any]:
+    """A report as plain data; numbers that do not exist (no observations) are None."""
+
+    def plain(entry: Any) -> dict[str, Any]:
+        return {
+            key: None if isinstance(value, float) and not math.isfinite(value) else value
+            for key, value in asdict(entry).items()
+        }
+
+    return {
+        "version": __version__,
+        "profile": report.profile,
+        "seed": report.seed,
+        "alpha": report.alpha,
+        "claims": report.claims,
+        "instances": report.instances,
+        "findings": [plain(finding) for finding in report.findings],
+        "left_out": [plain(entry) for entry in report.left_out],
+        "without_real_data": report.without_real_data,
+        "unavailable": unavailable(),
+        "interrupted": report.interrupted,
+        "exit_status": report.exit_status,
+    }
+
+
+def print_report(report: Report, console: Console) -> None:
+    """Print the findings claim by claim, what was left out, and a summary."""
+    for claim, group in groupby(report.findings, key=lambda finding: finding.claim):
+        console.print(_table(claim, list(group)))
+    _print_left_out(report, console)
+    _print_summary(report, console)
+
+
+def _table(claim: str, findings: list[Finding]) -> Table:
+    title = f"[bold]{claim}[/bold]  {registry()[claim].title}  [dim]({findings[0].kind})[/dim]"
+    table = Table(
+        title=title,
+        title_justify="left",
+        title_style="not italic",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+    )
+    deterministic = findings[0].kind is Kind.DETERMINISTIC
+    table.add_column("instance", no_wrap=True)
+    table.add_column("of", no_wrap=True)
+    table.add_column("verdict", no_wrap=True)
+    names = ["mean slack", "least", "tolerance"] if deterministic else ["mean", "interval", "bound"]
+    for name in [*names, "room", "trials"]:
+        table.add_column(name, justify="right", no_wrap=True)
+    for f in findings:
+        where = f.instance + (" *" if f.real else "")
+        verdict = f"[{STYLES[f.verdict]}]{f.verdict}[/]"
+        if deterministic:
+            values = [number(f.mean), number(f.lower), number(f.tolerance)]
+        else:
+            sign = "= " if f.kind is Kind.EQUALITY else "<= "
+            values = [
+                number(f.mean),
+                f"{number(f.lower)} .. {number(f.upper)}",
+                sign + number(f.bound),
+            ]
+        table.add_row(where, f.stage, verdict, *values, number(f.slack), str(f.trials))
+    return table
+
+
+def _print_left_out(report: Report, console: Console) -> None:
+    costly = [entry for entry in report.left_out if entry.costly]
+    if costly:
+        console.print(
+            "[bold]Left to a larger profile[/bold] (the claim applies, the budget does not)"
+        )
+        for entry in costly:
+            console.print(f"  {entry.claim} on {entry.instance}: {entry.reason}")
+        console.print()
+    tried = {finding.claim for finding in report.findings}
+    untried = [claim for claim in report.claims if claim not in tried]
+    for claim in untried:
+        reasons = sorted({e.reason for e in report.left_out if e.claim == claim})
+        if reasons:
+            console.print(f"[bold]{claim}[/bold] applies to no instance of this run: {reasons[0]}")
+    for claim in report.without_real_data:
+        reasons = sorted({e.reason for e in report.left_out if e.claim == claim and e.real})
+        why = f": {reasons[0]}" if reasons else ""
+        console.print(f"[bold]{claim}[/bold] meets its hypotheses on no real data here{why}")
+    for name, advice in unavailable().items():
+        if name in report.instances:
+            console.print(f"[bold]{name}[/bold] was not run: {advice}")
+
+
+def _print_summary(report: Report, console: Console) -> None:
+    counts = ", ".join(
+        f"[{STYLES[verdict]}]{report.count(verdict)} {verdict}[/]" for verdict in Verdict
+    )
+    instances = {finding.instance for finding in report.findings}
+    real = {finding.instance for finding in report.findings if finding.real}
+    console.print(
+        f"\n{len({f.claim for f in report.findings})} claims on {len(instances)} instances "
+        f"({len(real)} of real data, marked *): {counts}."
+    )
+    console.print(
+        f"Profile {report.profile}, seed {report.seed}; the chance of any false verdict in this "
+        f"run is at most {report.alpha:g}."
+    )
+    if report.interrupted:
+        console.print(f"[yellow]Interrupted: {report.interrupted} tasks were not finished.[/]")

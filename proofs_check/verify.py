@@ -1,0 +1,279 @@
+"""The judge: one claim on one instance, until it is decided or the budget is spent."""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+
+from lsq_sketch.threads import single_threaded_blas
+
+from .betting import confidence_interval, log_wealth
+from .claim import Bound, Claim, HypothesisError, Kind, TooCostlyError
+from .experiments import is_large
+from .instances import Instance
+from .profile import Profile
+
+FIRST_LOOK = 32
+"""Trials before the first look; the number doubles from look to look."""
+
+FIRST_LOOK_LARGE = 8
+"""The same on an instance of large rank, where trials cost more."""
+
+
+class Verdict(StrEnum):
+    """What a run can say of a claim on an instance."""
+
+    CONFIRMED = "confirmed"
+    REFUTED = "refuted"
+    UNDECIDED = "undecided"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """The verdict on one stage of a claim on one instance.
+
+    Attributes
+    ----------
+    claim, instance, stage : str
+    kind : Kind
+        How it was judged; an upper bound that is attained is judged as an equality.
+    real : bool
+        Whether the instance is real data.
+    verdict : Verdict
+    bound : float
+        Bound on the mean, or the tolerance of a deterministic claim.
+    mean, lower, upper : float
+        Mean of the observations and its confidence interval; for a deterministic claim the mean,
+        least and greatest relative slack.
+    slack : float
+        Room left: bound minus mean; for an equality minus their distance; for a deterministic
+        claim the least relative slack.
+    tolerance : float
+        Of an equality or a deterministic claim, else 0.
+    trials, observations : int
+        Independent trials, and observations of this stage in them.
+    alpha : float
+        Chance that the interval ever misses the mean; 0 for a deterministic claim.
+    width : int
+        ``m`` used on this instance.
+    """
+
+    claim: str
+    instance: str
+    stage: str
+    kind: Kind
+    real: bool
+    verdict: Verdict
+    bound: float
+    mean: float
+    lower: float
+    upper: float
+    slack: float
+    tolerance: float
+    trials: int
+    observations: int
+    alpha: float
+    width: int
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A claim that was not tried on an instance, and why.
+
+    Attributes
+    ----------
+    claim, instance : str
+    real : bool
+    reason : str
+    costly : bool
+        True if it applies but is left to a larger profile; False if a hypothesis is not met.
+    """
+
+    claim: str
+    instance: str
+    real: bool
+    reason: str
+    costly: bool
+
+
+def trial_seed(seed: int, claim: Claim, instance: Instance) -> np.random.SeedSequence:
+    """The random stream of a claim on an instance.
+
+    It depends on the seed of the run and the two names alone, not on what else is run or where.
+    """
+    names = [zlib.crc32(name.encode()) for name in (claim.twin or claim.id, instance.name)]
+    return np.random.SeedSequence(seed, spawn_key=names)
+
+
+def examine(
+    claim: Claim, instance: Instance, profile: Profile, seed: int, alpha: float
+) -> list[Finding] | LeftOut:
+    """Try to refute one claim on one instance.
+
+    Parameters
+    ----------
+    claim : Claim
+    instance : Instance
+    profile : Profile
+    seed : int
+        Of the run.
+    alpha : float
+        Chance of any wrong verdict here, divided among the claim's stages: an upper bound or
+        equality that holds is refuted with at most this probability, and one that fails by more
+        than the tolerance is confirmed with at most this probability.
+
+    Returns
+    -------
+    list of Finding, one a stage, or LeftOut
+        LeftOut if a hypothesis is not met, or the profile is too small.
+    """
+    with single_threaded_blas():
+        try:
+            bounds = claim.bounds_within(instance, profile)
+        except (HypothesisError, TooCostlyError) as reason:
+            costly = isinstance(reason, TooCostlyError)
+            return LeftOut(claim.id, instance.name, instance.real, str(reason), costly)
+        return _examine(claim, instance, profile, seed, alpha, bounds)
+
+
+def _examine(
+    claim: Claim,
+    instance: Instance,
+    profile: Profile,
+    seed: int,
+    alpha: float,
+    bounds: dict[str, Bound],
+) -> list[Finding]:
+    large = is_large(instance)
+    first_look = FIRST_LOOK_LARGE if large else FIRST_LOOK
+    if claim.kind is Kind.DETERMINISTIC:
+        budget = profile.deterministic_trials
+        budget = max(3, budget // 10) if large else budget
+    else:
+        budget = profile.large_trials if large else profile.trials
+    stage_alpha = alpha / len(bounds)
+    seeds = trial_seed(seed, claim, instance)
+    seen: dict[str, list[float]] = {stage: [] for stage in bounds}
+    found: dict[str, Finding] = {}
+    done = 0
+    while True:
+        look = min(budget, max(first_look, 2 * done))
+        for child in seeds.spawn(look - done):
+            for stage, observation in claim.trial(instance, np.random.default_rng(child)):
+                if stage in seen:
+                    seen[stage].append(observation)
+        done = look
+        last = done >= budget
+        for stage, bound in bounds.items():
+            if stage not in found:
+                observations = np.array(seen[stage])
+                verdict = decide(observations, bound, claim.kind, profile.tolerance, stage_alpha)
+                if verdict is not Verdict.UNDECIDED or last:
+                    found[stage] = _describe(
+                        claim, instance, stage, bound, profile, verdict, observations, done,
+                        stage_alpha,
+                    )  # fmt: skip
+        if last or len(found) == len(bounds):
+            return [found[stage] for stage in bounds]
+
+
+def judged_as(kind: Kind, bound: Bound) -> Kind:
+    """An upper bound that is attained is judged as an equality."""
+    return Kind.EQUALITY if bound.attained else kind
+
+
+def equality_tolerance(value: float, tolerance: float) -> float:
+    """The profile's tolerance, at most a quarter of the distance of ``value`` to 0 and to 1."""
+    return min(tolerance, value / 4, (1 - value) / 4)
+
+
+def decide(
+    observations: np.ndarray, bound: Bound, kind: Kind, tolerance: float, alpha: float
+) -> Verdict:
+    """The verdict after some observations.
+
+    Parameters
+    ----------
+    observations : ndarray, shape (t,)
+        Ratios in [0, 1] (values above 1 by rounding count as 1), or relative slacks.
+    bound : Bound
+    kind : Kind
+    tolerance : float
+        Of an equality: see `equality_tolerance`.
+    alpha : float
+        Error probability of the two sides together.
+
+    Returns
+    -------
+    Verdict
+        Undecided without observations.
+
+    Examples
+    --------
+    >>> decide(np.full(200, 0.5), Bound(0.6), Kind.UPPER_BOUND, 0.0, 0.01).value
+    'confirmed'
+    >>> decide(np.full(200, 0.5), Bound(0.4), Kind.UPPER_BOUND, 0.0, 0.01).value
+    'refuted'
+    """
+    if observations.size == 0:
+        return Verdict.UNDECIDED
+    kind = judged_as(kind, bound)
+    if kind is Kind.DETERMINISTIC:
+        holds = bool((observations >= -bound.value).all())
+        return Verdict.CONFIRMED if holds else Verdict.REFUTED
+    ratios = np.clip(observations, 0, 1)
+    threshold = np.log(2 / alpha)
+
+    def above(mean: float) -> bool:  # the mean is shown to be above
+        return log_wealth(ratios, mean) >= threshold
+
+    def below(mean: float) -> bool:
+        return log_wealth(1 - ratios, 1 - mean) >= threshold
+
+    if kind is Kind.UPPER_BOUND:
+        if above(bound.value):
+            return Verdict.REFUTED
+        return Verdict.CONFIRMED if below(bound.value) else Verdict.UNDECIDED
+    if above(bound.value) or below(bound.value):
+        return Verdict.REFUTED
+    within = equality_tolerance(bound.value, tolerance)
+    if above(bound.value - within) and below(bound.value + within):
+        return Verdict.CONFIRMED
+    return Verdict.UNDECIDED
+
+
+def _describe(
+    claim: Claim,
+    instance: Instance,
+    stage: str,
+    bound: Bound,
+    profile: Profile,
+    verdict: Verdict,
+    observations: np.ndarray,
+    trials: int,
+    alpha: float,
+) -> Finding:
+    kind = judged_as(claim.kind, bound)
+    if observations.size == 0:
+        mean, lower, upper, slack = float("nan"), 0.0, 1.0, float("nan")
+    elif kind is Kind.DETERMINISTIC:
+        mean, lower, upper = (float(f(observations)) for f in (np.mean, np.min, np.max))
+        slack = lower
+    else:
+        ratios = np.clip(observations, 0, 1)
+        mean = float(ratios.mean())
+        lower, upper = confidence_interval(ratios, alpha)
+        slack = -abs(mean - bound.value) if kind is Kind.EQUALITY else bound.value - mean
+    tolerance = {
+        Kind.DETERMINISTIC: bound.value,
+        Kind.EQUALITY: equality_tolerance(bound.value, profile.tolerance),
+        Kind.UPPER_BOUND: 0.0,
+    }[kind]
+    return Finding(
+        claim.id, instance.name, stage, kind, instance.real, verdict, bound.value, mean, lower,
+        upper, slack, tolerance, trials, int(observations.size),
+        0.0 if kind is Kind.DETERMINISTIC else alpha, instance.width,
+    )  # fmt: skip
