@@ -213,8 +213,7 @@ def lloyd(points: Any, centroids: Any, *, max_iter: int = 100) -> Clustering:
     n_iter = 0
     while True:
         before = labels.copy()
-        transposed = np.ascontiguousarray(means.T)
-        for_each(lambda p, t=transposed: kernels.nearest(values, t, *p, labels, distances), pieces)
+        _assign(values, means, pieces, labels, distances)
         _fill_empty_clusters(labels, distances, len(means))
         if n_iter == max_iter or np.array_equal(before, labels):
             break
@@ -223,6 +222,17 @@ def lloyd(points: Any, centroids: Any, *, max_iter: int = 100) -> Clustering:
     means, _ = _means(values, labels, means)
     cost = float(((values - means[labels]) ** 2).sum())
     return Clustering(labels, means, cost, n_iter)
+
+
+def _assign(
+    values: np.ndarray,
+    means: np.ndarray,
+    pieces: list[tuple[int, int]],
+    labels: np.ndarray,
+    distances: np.ndarray,
+) -> None:
+    transposed = np.ascontiguousarray(means.T)
+    for_each(lambda piece: kernels.nearest(values, transposed, *piece, labels, distances), pieces)
 
 
 def _fill_empty_clusters(labels: np.ndarray, distances: np.ndarray, n_clusters: int) -> None:

@@ -118,7 +118,7 @@ class LeastSquares:
     @cached_property
     def squared_frobenius_norm(self) -> float:
         """``||X||_F^2``, the sum of the squared singular values."""
-        values = self.X.data if sp.issparse(self.X) else self.X
+        values = np.asarray(self.X.data if sp.issparse(self.X) else self.X)
         return float(np.vdot(values, values))
 
     @cached_property

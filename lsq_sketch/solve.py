@@ -142,7 +142,9 @@ def triangular_factor(blocks: list[np.ndarray]) -> np.ndarray:
     >>> float(abs(R[0, 0]))
     2.0
     """
-    triangles = for_each(lambda block: np.linalg.qr(block, mode="r"), blocks)
-    if len(triangles) == 1:
-        return triangles[0]
-    return np.linalg.qr(np.vstack(triangles), mode="r")
+    triangles = for_each(_triangle, blocks)
+    return triangles[0] if len(triangles) == 1 else _triangle(np.vstack(triangles))
+
+
+def _triangle(A: np.ndarray) -> np.ndarray:
+    return np.asarray(np.linalg.qr(A, mode="r"))

@@ -15,13 +15,14 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any, TypeVar
 
-import numba
 import scipy.linalg  # noqa: F401  (loads SciPy's BLAS, so that the controller finds it)
+from numba.core import config
 from threadpoolctl import ThreadpoolController
 
 Piece = TypeVar("Piece")
 Result = TypeVar("Result")
 
+_worker = threading.local()
 _lock = threading.Lock()
 _depth = 0
 _limiter: Any = None
@@ -90,7 +91,8 @@ def thread_count() -> int:
     >>> thread_count() >= 1
     True
     """
-    return max(1, min(numba.config.NUMBA_NUM_THREADS, os.cpu_count() or 1))
+    wanted = int(getattr(config, "NUMBA_NUM_THREADS", 1))  # set by Numba when it is imported
+    return max(1, min(wanted, os.cpu_count() or 1))
 
 
 @cache
@@ -104,8 +106,8 @@ def for_each(work: Callable[[Piece], Result], pieces: Sequence[Piece]) -> list[R
     Parameters
     ----------
     work : callable
-        Must release the GIL to gain anything, and write only what belongs to its piece. It must
-        not call `for_each` itself.
+        Must release the GIL to gain anything, and write only what belongs to its piece. Calls
+        of `for_each` inside it run on its own thread.
     pieces : sequence
 
     Returns
@@ -119,9 +121,14 @@ def for_each(work: Callable[[Piece], Result], pieces: Sequence[Piece]) -> list[R
     [2, 3, 4]
     """
     threads = thread_count()
-    if threads == 1 or len(pieces) <= 1:
+    if threads == 1 or len(pieces) <= 1 or getattr(_worker, "busy", False):
         return [work(piece) for piece in pieces]
-    return list(_pool(os.getpid(), threads).map(work, pieces))
+
+    def in_worker(piece: Piece) -> Result:
+        _worker.busy = True
+        return work(piece)
+
+    return list(_pool(os.getpid(), threads).map(in_worker, pieces))
 
 
 def row_chunks(n: int, rows: int) -> list[tuple[int, int]]:

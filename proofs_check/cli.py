@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -16,14 +14,12 @@ from rich.table import Table
 from lsq_sketch import __version__
 
 from .claim import Claim, registry
+from .console import INTERRUPTED, console, fail, run_app
 from .instances import InstanceError, catalogue, from_files, unavailable
 from .profile import PROFILES
-from .report import number, print_report, write_json
+from .report import STYLES, number, print_report, write_json
 from .run import ALPHA, Report, run
 from .selftest import selftest
-
-WIDE = 110
-"""Columns of a table that goes to a pipe, where there is no terminal to fit."""
 
 app = typer.Typer(
     add_completion=False,
@@ -32,17 +28,6 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
 )
-
-
-def _console(stderr: bool = False) -> Console:
-    stream = sys.stderr if stderr else sys.stdout
-    return Console(stderr=stderr, highlight=False, width=None if stream.isatty() else WIDE)
-
-
-def _fail(message: str) -> NoReturn:
-    """One clear line, exit status 2."""
-    _console(stderr=True).print(f"proofs-check: {escape(message)}", soft_wrap=True)
-    raise typer.Exit(2)
 
 
 def _version(value: bool) -> None:
@@ -70,13 +55,11 @@ def list_claims() -> None:
 
     Example: proofs-check list
     """
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for name in ("id", "kind", "claim"):
-        table.add_column(name, no_wrap=name != "claim")
+    out = console()
+    width = max(len(name) for name in registry())
     for claim in registry().values():
-        style = "dim" if claim.is_false else ""
-        table.add_row(claim.id, claim.kind, escape(claim.title), style=style)
-    _console().print(table)
+        line = f"{claim.id:{width}}  {claim.kind:13}  {escape(claim.title)}"
+        out.print(line, style="dim" if claim.is_false else "", soft_wrap=True)
 
 
 @app.command()
@@ -86,13 +69,13 @@ def explain(claim: Annotated[str, typer.Argument(help="Its id, from proofs-check
     Example: proofs-check explain dense-rate
     """
     found = _find(claim)
-    console = _console()
-    console.print(f"[bold]{found.id}[/bold]  {escape(found.title)}  [dim]({found.kind})[/dim]")
+    out = console()
+    out.print(f"[bold]{found.id}[/bold]  {escape(found.title)}  [dim]({found.kind})[/dim]")
     for heading, body in found.sections.items():
-        console.print(f"\n[bold]{heading}[/bold]")
-        console.print(escape(body))
+        out.print(f"\n[bold]{heading}[/bold]")
+        out.print(escape(body))
     if found.is_false:
-        console.print(f"\n[bold]Refuted on[/bold]\n{found.killer}; its true twin is {found.twin}.")
+        out.print(f"\n[bold]Refuted on[/bold]\n{found.killer}; its true twin is {found.twin}.")
 
 
 @app.command("run")
@@ -131,21 +114,21 @@ def run_claims(
         claim for claim in registry().values() if not claim.is_false
     ]
     if profile not in PROFILES:
-        _fail(f"--profile must be one of {', '.join(PROFILES)}; got {profile!r}.")
+        fail(f"--profile must be one of {', '.join(PROFILES)}; got {profile!r}.")
     if not 0 < alpha < 1:
-        _fail(f"--alpha must lie strictly between 0 and 1; got {alpha}.")
+        fail(f"--alpha must lie strictly between 0 and 1; got {alpha}.")
     if json is not None and not json.absolute().parent.is_dir():
-        _fail(f"--json: the folder {json.absolute().parent} does not exist. Create it first.")
+        fail(f"--json: the folder {json.absolute().parent} does not exist. Create it first.")
     files = _user_files(design, target, instance)
     names = ["user"] if files else _instance_names(instance)
     report = _run_with_progress(selected, names, files, profile, seed, alpha, jobs)
-    print_report(report, _console())
+    print_report(report, console())
     if json is not None:
         try:
             write_json(report, json)
         except OSError as error:
-            _fail(f"--json: could not write {json}: {error.strerror}.")
-    raise typer.Exit(130 if report.interrupted else report.exit_status)
+            fail(f"--json: could not write {json}: {error.strerror}.")
+    raise typer.Exit(INTERRUPTED if report.interrupted else report.exit_status)
 
 
 @app.command("selftest")
@@ -156,28 +139,24 @@ def run_selftest(
 
     Example: proofs-check selftest
     """
-    console = _console()
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for name in ("statement", "on", "expected", "verdict", "mean", "bound", "trials"):
-        table.add_column(name, no_wrap=True)
+    out = console()
     pairs = selftest(seed)
     for pair in pairs:
-        rows = [(f, "refuted") for f in pair.false_findings]
-        rows += [(f, "not refuted") for f in pair.twin_findings]
-        for finding, expected in rows:
+        out.print(f"[bold]{pair.false}[/bold] on {pair.instance}", soft_wrap=True)
+        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 2), show_header=False)
+        rows = [("false statement, must be refuted:", f) for f in pair.false_findings]
+        rows += [(f"{pair.twin}, must not be:", f) for f in pair.twin_findings]
+        for expected, f in rows:
             table.add_row(
-                finding.claim, finding.instance, expected, finding.verdict,
-                number(finding.mean), number(finding.bound), str(finding.trials),
+                expected, f.stage, f"[{STYLES[f.verdict]}]{f.verdict}[/]",
+                f"mean {number(f.mean)}", f"bound {number(f.bound)}", f"{f.trials} trials",
             )  # fmt: skip
-    console.print(table)
+        out.print(table)
     failed = [pair.false for pair in pairs if not pair.passed]
     if failed:
-        console.print(f"\n[bold red]The judge failed on {', '.join(failed)}.[/]")
+        out.print(f"\n[bold red]The judge failed on {', '.join(failed)}.[/]", soft_wrap=True)
         raise typer.Exit(1)
-    console.print(
-        f"\n[green]All {len(pairs)} false statements refuted, none of their true twins.[/] A false "
-        f"statement with several stages counts as refuted when one of them is."
-    )
+    out.print(f"\n[green]All {len(pairs)} false statements refuted, none of their true twins.[/]")
 
 
 def _find(name: str) -> Claim:
@@ -187,7 +166,7 @@ def _find(name: str) -> Claim:
 
         close = difflib.get_close_matches(name, registry(), n=1)
         hint = f" Did you mean {close[0]}?" if close else " See proofs-check list."
-        _fail(f"there is no claim {name!r}.{hint}")
+        fail(f"there is no claim {name!r}.{hint}")
     return found
 
 
@@ -197,22 +176,22 @@ def _user_files(
     if design is None and target is None:
         return None
     if design is None or target is None:
-        _fail("--design and --target go together: give both files.")
+        fail("--design and --target go together: give both files.")
     if instance:
-        _fail("--instance names a built-in problem and cannot go with --design and --target.")
+        fail("--instance names a built-in problem and cannot go with --design and --target.")
     try:
         from_files(design, target).problem.reduction  # noqa: B018  (checks the files)
     except InstanceError as error:
-        _fail(str(error))
+        fail(str(error))
     return str(design), str(target)
 
 
 def _instance_names(wanted: list[str] | None) -> list[str]:
     for name in wanted or []:
         if name not in catalogue():
-            _fail(f"there is no instance {name!r}; choose from {', '.join(catalogue())}.")
+            fail(f"there is no instance {name!r}; choose from {', '.join(catalogue())}.")
         if name in unavailable():
-            _fail(f"{name} {unavailable()[name]}.")
+            fail(f"{name} {unavailable()[name]}.")
     return [name for name in wanted or catalogue() if name not in unavailable()]
 
 
@@ -225,14 +204,14 @@ def _run_with_progress(
     alpha: float,
     jobs: int | None,
 ) -> Report:
-    console = _console(stderr=True)
+    err = console(stderr=True)
     with Progress(
         TextColumn("checking"),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
-        console=console,
-        disable=not console.is_terminal,
+        console=err,
+        disable=not err.is_terminal,
         transient=True,
     ) as bar:
         task = bar.add_task("checking", total=None)
@@ -250,7 +229,7 @@ def _run_with_progress(
 
 def main() -> None:
     """Entry point."""
-    app()
+    run_app(app, "proofs-check")
 
 
 if __name__ == "__main__":

@@ -118,6 +118,8 @@ def bucket_shares(weights: np.ndarray, m: int) -> np.ndarray:
     >>> float(np.round(bucket_shares(np.array([1.0, 1.0]), 2)[0], 12))
     0.75
     """
+    if m == 1:
+        return weights / weights.sum()
     values, inverse, counts = np.unique(weights, return_inverse=True, return_counts=True)
     # s = t w_i = exp(x - exp(-x)) decays doubly exponentially on the left; e^{-s} on the right
     x = np.arange(-5.0, 4.0, 0.05)

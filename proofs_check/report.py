@@ -25,6 +25,10 @@ from .verify import Finding, Verdict
 STYLES = {Verdict.CONFIRMED: "green", Verdict.REFUTED: "bold red", Verdict.UNDECIDED: "yellow"}
 
 
+INTERVAL_WIDTH = 114
+"""Columns needed to show the confidence intervals too."""
+
+
 def number(value: float) -> str:
     """A number in at most nine characters; close to 1 as its distance from 1.
 
@@ -98,42 +102,46 @@ def as_dict(report: Report) -> dict[str, Any]:
 
 
 def print_report(report: Report, console: Console) -> None:
-    """Print the findings claim by claim, what was left out, and a summary."""
+    """Print the findings claim by claim, what was left out, and a summary.
+
+    On a terminal narrower than `INTERVAL_WIDTH` the confidence intervals are left to ``--json``.
+    """
     for claim, group in groupby(report.findings, key=lambda finding: finding.claim):
-        console.print(_table(claim, list(group)))
+        findings = list(group)
+        kind = registry()[claim].kind
+        console.print(
+            f"[bold]{claim}[/bold]  {registry()[claim].title}  [dim]({kind})[/dim]", soft_wrap=True
+        )
+        console.print(_table(findings, with_interval=console.width >= INTERVAL_WIDTH))
+        console.print()
     _print_left_out(report, console)
     _print_summary(report, console)
 
 
-def _table(claim: str, findings: list[Finding]) -> Table:
-    title = f"[bold]{claim}[/bold]  {registry()[claim].title}  [dim]({findings[0].kind})[/dim]"
-    table = Table(
-        title=title,
-        title_justify="left",
-        title_style="not italic",
-        box=box.SIMPLE_HEAD,
-        pad_edge=False,
-    )
+def _table(findings: list[Finding], with_interval: bool) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 2, 0, 0), show_edge=False)
     deterministic = findings[0].kind is Kind.DETERMINISTIC
+    stages = len({finding.stage for finding in findings}) > 1
     table.add_column("instance", no_wrap=True)
-    table.add_column("of", no_wrap=True)
+    if stages:
+        table.add_column("of", no_wrap=True)
     table.add_column("verdict", no_wrap=True)
-    names = ["mean slack", "least", "tolerance"] if deterministic else ["mean", "interval", "bound"]
-    for name in [*names, "room", "trials"]:
+    if deterministic:
+        names = ["least slack", "mean slack", "tolerance"]
+    else:
+        names = ["mean", *(["interval"] if with_interval else []), "bound", "room"]
+    for name in [*names, "trials"]:
         table.add_column(name, justify="right", no_wrap=True)
     for f in findings:
-        where = f.instance + (" *" if f.real else "")
-        verdict = f"[{STYLES[f.verdict]}]{f.verdict}[/]"
+        row = [f.instance + (" *" if f.real else "")] + ([f.stage] if stages else [])
+        row.append(f"[{STYLES[f.verdict]}]{f.verdict}[/]")
         if deterministic:
-            values = [number(f.mean), number(f.lower), number(f.tolerance)]
+            row += [number(f.lower), number(f.mean), number(f.tolerance)]
         else:
             sign = "= " if f.kind is Kind.EQUALITY else "<= "
-            values = [
-                number(f.mean),
-                f"{number(f.lower)} .. {number(f.upper)}",
-                sign + number(f.bound),
-            ]
-        table.add_row(where, f.stage, verdict, *values, number(f.slack), str(f.trials))
+            interval = [f"{number(f.lower)} .. {number(f.upper)}"] if with_interval else []
+            row += [number(f.mean), *interval, sign + number(f.bound), number(f.slack)]
+        table.add_row(*row, str(f.trials))
     return table
 
 
@@ -156,9 +164,9 @@ def _print_left_out(report: Report, console: Console) -> None:
         reasons = sorted({e.reason for e in report.left_out if e.claim == claim and e.real})
         why = f": {reasons[0]}" if reasons else ""
         console.print(f"[bold]{claim}[/bold] meets its hypotheses on no real data here{why}")
-    for name, advice in unavailable().items():
-        if name in report.instances:
-            console.print(f"[bold]{name}[/bold] was not run: {advice}")
+    if "user" not in report.instances:
+        for name, advice in unavailable().items():
+            console.print(f"[bold]{name}[/bold] was not run: it {advice}", markup=True)
 
 
 def _print_summary(report: Report, console: Console) -> None:

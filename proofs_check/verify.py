@@ -8,6 +8,7 @@ from enum import StrEnum
 
 import numpy as np
 
+from lsq_sketch import TooLargeError
 from lsq_sketch.threads import single_threaded_blas
 
 from .betting import confidence_interval, log_wealth
@@ -133,8 +134,8 @@ def examine(
     with single_threaded_blas():
         try:
             bounds = claim.bounds_within(instance, profile)
-        except (HypothesisError, TooCostlyError) as reason:
-            costly = isinstance(reason, TooCostlyError)
+        except (HypothesisError, TooCostlyError, TooLargeError) as reason:
+            costly = not isinstance(reason, HypothesisError)
             return LeftOut(claim.id, instance.name, instance.real, str(reason), costly)
         return _examine(claim, instance, profile, seed, alpha, bounds)
 

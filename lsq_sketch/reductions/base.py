@@ -190,22 +190,26 @@ class FactoredState(State):
         explicit = self._explicit(blocks)
         M = self.reduction.solve_explicit(explicit, self.residual) if explicit else None
         if M is not None:
-            step = add_blocks(explicit, M)
-            self.residual = self.residual - self.reduction.image(step)
+            self.residual = self.residual - self.reduction.image(add_blocks(explicit, M))
         else:
             images = [self.reduction.columns(block, self) for block in blocks]
             W = images[0] if len(images) == 1 else np.hstack(images)
             M = least_squares_step(W, self.residual)
             self.residual = self.residual - W @ M
-            step = add_blocks(explicit, M) if explicit else None
-        if step is None:
-            self._table = None
-        else:
-            self._table = step if self._table is None else self._table + step
+        self._table = self._after(explicit, M)
         self._is_zero = False
 
+    def _after(self, explicit: Sequence[ExplicitBlock], M: np.ndarray) -> np.ndarray | None:
+        """The new table, unless it is known by its image only."""
+        if not explicit:
+            return None
+        step = add_blocks(explicit, M)
+        return step if self._table is None else self._table + step
+
     def _explicit(self, blocks: Sequence[Block]) -> list[ExplicitBlock]:
-        """The blocks with ``T`` itself for PREVIOUS, or none if one is known by its image only."""
+        """The blocks, with ``T`` itself for PREVIOUS; none if one, or ``T``, is an image only."""
+        if self._table is None and not self._is_zero:
+            return []
         found: list[ExplicitBlock] = []
         for block in blocks:
             known = self._table if isinstance(block, _Previous) else block

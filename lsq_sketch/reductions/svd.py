@@ -56,7 +56,7 @@ class SingularValueReduction(FactoredReduction):
     @property
     def spectral_norm(self) -> float:
         """The largest singular value of ``X``."""
-        return float(self._sigma[0])
+        return float(self._sigma[0]) if self.rank else 0.0
 
     @property
     def smallest_singular_value(self) -> float:

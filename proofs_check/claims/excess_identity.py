@@ -44,8 +44,9 @@ def trial(instance: Instance, rng: np.random.Generator) -> list[tuple[str, float
     """Minus the relative difference of the two sides."""
     problem = instance.problem
     direction = rng.standard_normal(problem.optimum.shape)
-    size = np.linalg.norm(problem.optimum) / np.linalg.norm(direction) * 10 ** rng.uniform(-6, 1)
-    T = problem.optimum + size * direction
+    scale = np.linalg.norm(problem.optimum) or 1.0
+    distance = scale * 10 ** rng.uniform(-6, 1)
+    T = problem.optimum + distance / np.linalg.norm(direction) * direction
     left, right = problem.loss(T), problem.optimal_loss + problem.excess(T)
-    scale = left + float(np.vdot(problem.Y, problem.Y))
-    return [(EVERY, -abs(left - right) / scale)]
+    size = left + float(np.vdot(problem.Y, problem.Y))
+    return [(EVERY, -abs(left - right) / size if size else 0.0)]

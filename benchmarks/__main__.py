@@ -1,0 +1,116 @@
+"""``python -m benchmarks [NAME ...] [--json FILE]``: ours beside the peers', in one run."""
+
+from __future__ import annotations
+
+import importlib
+import json as json_module
+import pkgutil
+import platform
+from pathlib import Path
+from typing import Annotated, Any
+
+import numba
+import numpy as np
+import scipy
+import typer
+from rich.table import Table
+
+import benchmarks
+from lsq_sketch import __version__
+from lsq_sketch.threads import thread_count
+from proofs_check.console import console, fail, run_app
+from proofs_check.report import write_text
+
+from .timing import Timing, measure
+
+app = typer.Typer(add_completion=False, context_settings={"help_option_names": ["-h", "--help"]})
+
+
+def registry() -> dict[str, Any]:
+    """Benchmarks by name: one for each module here that has a `prepare`."""
+    names = [info.name for info in pkgutil.iter_modules(benchmarks.__path__)]
+    modules = {
+        name: importlib.import_module(f"benchmarks.{name}") for name in names if name[0] != "_"
+    }
+    return {
+        name.replace("_", "-"): module
+        for name, module in modules.items()
+        if hasattr(module, "prepare")
+    }
+
+
+def environment() -> dict[str, Any]:
+    """What the numbers depend on."""
+    return {
+        "lsq-sketch": __version__,
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "scipy": scipy.__version__,
+        "numba": numba.__version__,
+        "processor": _processor(),
+        "threads": thread_count(),
+    }
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor()
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor()
+
+
+@app.command()
+def main(
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Benchmarks; all if none given.")
+    ] = None,
+    list_only: Annotated[bool, typer.Option("--list", help="List the benchmarks.")] = False,
+    size: Annotated[str, typer.Option(help="full or toy.")] = "full",
+    repeats: Annotated[int, typer.Option(min=1, help="Rounds; medians are reported.")] = 5,
+    json: Annotated[Path | None, typer.Option(help="Write the results to this file.")] = None,
+) -> None:
+    """Time our code beside the peers', interleaved in one run, after checking equal results.
+
+    Example: python -m benchmarks count-sketch --repeats 9 --json timings.json
+    """
+    known = registry()
+    for name in names or []:
+        if name not in known:
+            fail(f"there is no benchmark {name!r}; choose from {', '.join(known)}.")
+    if size not in ("full", "toy"):
+        fail(f"--size must be full or toy; got {size!r}.")
+    if json is not None and not json.absolute().parent.is_dir():
+        fail(f"--json: the folder {json.absolute().parent} does not exist. Create it first.")
+    out = console()
+    if list_only:
+        for name, module in known.items():
+            out.print(f"{name:28}{(module.__doc__ or '').splitlines()[0]}", soft_wrap=True)
+        return
+    results: dict[str, Any] = {"environment": environment(), "size": size, "benchmarks": {}}
+    for name in names or known:
+        benchmark = known[name].prepare(size)
+        timings = measure(benchmark, repeats)
+        out.print(f"[bold]{name}[/bold]  {benchmark.work}", soft_wrap=True)
+        out.print(_table(timings))
+        results["benchmarks"][name] = {
+            "work": benchmark.work, "timings": [timing.as_dict() for timing in timings],
+        }  # fmt: skip
+    if json is not None:
+        write_text(json, json_module.dumps(results, indent=1) + "\n")
+
+
+def _table(timings: list[Timing]) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 2))
+    for name in ("", "median", "least", "times ours"):
+        table.add_column(name, justify="left" if not name else "right", no_wrap=True)
+    for timing in timings:
+        label = timing.name if timing.role != "limit" else f"[dim]limit: {timing.name}[/]"
+        ratio = f"{timing.ratio:.2f}" if timing.role != "ours" else ""
+        table.add_row(label, f"{timing.median:.4f} s", f"{timing.least:.4f} s", ratio)
+    return table
+
+
+if __name__ == "__main__":
+    run_app(app, "python -m benchmarks")
