@@ -19,7 +19,7 @@ import benchmarks
 from lsq_sketch import __version__
 from lsq_sketch.threads import thread_count
 from proofs_check.console import console, fail, run_app
-from proofs_check.report import write_text
+from proofs_check.files import write_whole
 
 from .timing import Timing, measure
 
@@ -98,7 +98,7 @@ def main(
             "work": benchmark.work, "timings": [timing.as_dict() for timing in timings],
         }  # fmt: skip
     if json is not None:
-        write_text(json, json_module.dumps(results, indent=1) + "\n")
+        write_whole(json, json_module.dumps(results, indent=1).encode() + b"\n")
 
 
 def _table(timings: list[Timing]) -> Table:

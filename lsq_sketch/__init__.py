@@ -4,6 +4,7 @@ A table ``T`` (d1 x d2) that would minimise ``||X T - Y||_F^2`` is stored as ``T
 a random sketch, cluster assignments, or both side by side; the codebook ``M`` is learned.
 """
 
+from .alternating import AlternatingTrajectory, alternating_cce
 from .cce import (
     OneShot,
     SparseTrajectory,
@@ -17,11 +18,17 @@ from .cce import (
 from .cluster import Clustering, kmeans, kmeans_plusplus, lloyd
 from .errors import TooLargeError
 from .problem import LeastSquares
-from .sketches import BucketMatrix, CountSketch, sketched_normal_equations
+from .sketches import (
+    BucketMatrix,
+    CountSketch,
+    sketched_least_squares,
+    sketched_normal_equations,
+)
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "AlternatingTrajectory",
     "BucketMatrix",
     "Clustering",
     "CountSketch",
@@ -31,12 +38,14 @@ __all__ = [
     "Stage",
     "TooLargeError",
     "Trajectory",
+    "alternating_cce",
     "dense_cce",
     "kmeans",
     "kmeans_plusplus",
     "lloyd",
     "one_shot",
     "resolve",
+    "sketched_least_squares",
     "sketched_normal_equations",
     "sparse_cce",
 ]

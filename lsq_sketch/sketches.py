@@ -11,6 +11,7 @@ from . import _validate
 from .kernels import count_sketch as kernels
 from .kernels import gram as gram_kernels
 from .rng import generator
+from .solve import cholesky_solve, qr_solve, triangular_factor
 from .threads import for_each, row_chunks
 
 SIGNS = np.array([-1.0, 1.0])
@@ -26,6 +27,9 @@ PAIRS = 1 << 17
 
 CHUNKS_AT_ONCE = 8
 PANEL_BITS = 6
+QR_ROWS = 4096
+"""Rows made dense at once where a sketched design is factored by QR."""
+
 WIDE_ROW = 64
 """Rows with more nonzeros than this are summed into buckets before their products are listed."""
 
@@ -89,6 +93,25 @@ class BucketMatrix:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(d1={self.d1}, m={self.m})"
+
+    def without_empty_buckets(self) -> BucketMatrix:
+        """The matrix without its zero columns: the same range, at most ``d1`` columns.
+
+        Returns
+        -------
+        BucketMatrix
+            Itself if no bucket is empty; else buckets are renumbered in order.
+
+        Examples
+        --------
+        >>> BucketMatrix([5, 2, 5], 1000).without_empty_buckets().buckets
+        array([1, 0, 1], dtype=int32)
+        """
+        used = np.bincount(self.buckets, minlength=self.m) > 0
+        if used.all():
+            return self
+        position = np.cumsum(used) - 1
+        return BucketMatrix(position[self.buckets], int(used.sum()), self.signs)
 
     def to_sparse(self) -> sp.csr_array:
         """The matrix itself, d1 x m.
@@ -337,6 +360,53 @@ def sketched_normal_equations(X: Any, Y: Any, C: BucketMatrix) -> tuple[np.ndarr
         rows = C._apply_sparse(rows)
         C = BucketMatrix(np.arange(C.m), C.m)
     return _normal_equations(rows, targets, C)
+
+
+def sketched_least_squares(X: Any, Y: Any, C: BucketMatrix) -> np.ndarray:
+    """The codebook ``M`` that minimises ``||X C M - Y||_F``, for a sparse ``X``, by streaming.
+
+    Normal equations in one pass over the rows where they are safe; otherwise QR of ``X C`` in
+    row blocks, with column pivoting.
+
+    Parameters
+    ----------
+    X : scipy sparse, shape (n, d1)
+    Y : array_like, shape (n, d2) or (n,)
+    C : BucketMatrix or CountSketch, d1 x m
+
+    Returns
+    -------
+    ndarray of float64, shape (m, d2)
+        Zero for buckets that no nonzero column falls into.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If ``X`` is not sparse, or shapes do not fit.
+
+    Examples
+    --------
+    >>> import numpy as np, scipy.sparse as sp
+    >>> X = sp.csr_array(np.eye(4))
+    >>> sketched_least_squares(X, [1.0, 3.0, 5.0, 5.0], BucketMatrix([0, 0, 1, 1], 2)).ravel()
+    array([2., 5.])
+    """
+    targets = _validate.target(Y, np.shape(X)[0])
+    m, used = C.m, np.unique(C.buckets)
+    C = C.without_empty_buckets()
+    gram, moments = sketched_normal_equations(X, targets, C)
+    found = cholesky_solve(gram, moments)
+    if found is None:
+        rows = X.tocsr()
+        blocks = [
+            np.hstack([C.apply(rows[a:b]).toarray(), targets[a:b]])
+            for a, b in row_chunks(len(targets), max(QR_ROWS, 2 * (C.m + targets.shape[1])))
+        ]
+        triangle = triangular_factor(blocks)
+        found = qr_solve(triangle[: C.m, : C.m], triangle[: C.m, C.m :])
+    solution = np.zeros((m, targets.shape[1]))
+    solution[used] = found
+    return solution
 
 
 def _normal_equations(X: Any, Y: np.ndarray, C: BucketMatrix) -> tuple[np.ndarray, np.ndarray]:

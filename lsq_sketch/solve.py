@@ -23,7 +23,7 @@ def least_squares_step(W: np.ndarray, E: np.ndarray) -> np.ndarray:
     """A minimiser ``M`` of ``||E - W M||_F``.
 
     The columns of ``W`` are scaled to unit length; ``W'W`` is factored by Cholesky, and if its
-    condition (LAPACK's estimate) is not `SAFE_CONDITION`, or a column is zero, the problem is
+    condition (LAPACK's estimate) is not `SAFE_CONDITION`, the problem is
     solved by QR with column pivoting (LAPACK ``gelsy``).
 
     Parameters
@@ -48,7 +48,7 @@ def least_squares_step(W: np.ndarray, E: np.ndarray) -> np.ndarray:
 
 
 def cholesky_solve(gram: np.ndarray, moments: np.ndarray) -> np.ndarray | None:
-    """The solution of ``gram M = moments``, or None where Cholesky would not be harmless.
+    """A solution of ``gram M = moments``, or None where Cholesky would not be harmless.
 
     Parameters
     ----------
@@ -59,8 +59,8 @@ def cholesky_solve(gram: np.ndarray, moments: np.ndarray) -> np.ndarray | None:
     Returns
     -------
     ndarray of float64, shape (k, d2), or None
-        None if the scaled matrix is singular or its reciprocal condition number (1-norm,
-        estimated) is below `SAFE_CONDITION`.
+        Zero where the diagonal of ``gram`` is. None if the rest, scaled, is singular or its
+        reciprocal condition number (1-norm, estimated) is below `SAFE_CONDITION`.
 
     Examples
     --------
@@ -71,8 +71,16 @@ def cholesky_solve(gram: np.ndarray, moments: np.ndarray) -> np.ndarray | None:
     True
     """
     diagonal = gram.diagonal()
-    if not (diagonal > 0).all():
-        return None
+    used = diagonal > 0
+    if not used.any():
+        return np.zeros_like(moments)
+    if not used.all():
+        found = cholesky_solve(gram[np.ix_(used, used)], moments[used])
+        if found is None:
+            return None
+        solution = np.zeros_like(moments)
+        solution[used] = found
+        return solution
     scale = 1 / np.sqrt(diagonal)
     scaled = gram * scale[:, None] * scale
     norm = float(np.abs(scaled).sum(axis=0).max())

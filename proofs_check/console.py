@@ -49,7 +49,6 @@ def run_app(app: typer.Typer, program: str) -> NoReturn:
         message = error.format_message().removeprefix("Invalid value: ")
         console(stderr=True).print(f"{program}: {escape(message)}", soft_wrap=True)
         sys.exit(2)
-    except (KeyboardInterrupt, typer.Abort):
+    if status == INTERRUPTED:
         console(stderr=True).print(f"{program}: interrupted")
-        sys.exit(INTERRUPTED)
     sys.exit(status if isinstance(status, int) else 0)

@@ -93,4 +93,4 @@ def refuse_large_spectrum(instance: Instance, profile: Profile) -> None:
 
 def is_large(instance: Instance) -> bool:
     """Whether an instance gets the smaller budgets."""
-    return instance.problem.rank > LARGE_RANK
+    return instance.rank_limit > LARGE_RANK

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
-from lsq_sketch import LeastSquares
+from lsq_sketch import LeastSquares, TooLargeError
 
 INSTANCE_SEED = 20230
 """Instances are fixed: the seed of a run changes the trials, not the problems."""
@@ -50,12 +50,20 @@ class Instance:
         return self.build()
 
     @property
+    def rank_limit(self) -> int:
+        """The rank; where the design is too large to know it, the least of its dimensions."""
+        try:
+            return self.problem.rank
+        except TooLargeError:
+            return min(self.problem.n, self.problem.d1)
+
+    @property
     def width(self) -> int:
         """``m``, the fresh noise columns (or buckets) that claims use here: a quarter of the rank.
 
         From 2 to 32.
         """
-        return int(np.clip(self.problem.rank // 4, 2, 32))
+        return int(np.clip(self.rank_limit // 4, 2, 32))
 
 
 def _rng(name: str) -> np.random.Generator:

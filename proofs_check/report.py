@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import tempfile
 from dataclasses import asdict
 from itertools import groupby
 from pathlib import Path
@@ -13,11 +11,13 @@ from typing import Any
 
 from rich import box
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from lsq_sketch import __version__
 
 from .claim import Kind, registry
+from .files import write_whole
 from .instances import unavailable
 from .run import Report
 from .verify import Finding, Verdict
@@ -61,19 +61,7 @@ def write_json(report: Report, path: Path) -> None:
     OSError
         If the file cannot be written; an existing one is then untouched.
     """
-    write_text(path, json.dumps(as_dict(report), indent=1, allow_nan=False) + "\n")
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a file whole, or not at all: through a temporary one beside it."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+    write_whole(path, json.dumps(as_dict(report), indent=1, allow_nan=False).encode() + b"\n")
 
 
 def as_dict(report: Report) -> dict[str, Any]:
@@ -146,27 +134,32 @@ def _table(findings: list[Finding], with_interval: bool) -> Table:
 
 
 def _print_left_out(report: Report, console: Console) -> None:
-    costly = [entry for entry in report.left_out if entry.costly]
+    costly: dict[tuple[str, str], list[str]] = {}
+    for entry in report.left_out:
+        if entry.costly:
+            costly.setdefault((entry.instance, entry.reason), []).append(entry.claim)
     if costly:
-        console.print(
-            "[bold]Left to a larger profile[/bold] (the claim applies, the budget does not)"
-        )
-        for entry in costly:
-            console.print(f"  {entry.claim} on {entry.instance}: {entry.reason}")
+        console.print("[bold]Left out for their size[/bold] (the claim may apply)")
+        for (instance, reason), claims in costly.items():
+            console.print(f"  {instance}: {', '.join(claims)}: {escape(reason)}", soft_wrap=True)
         console.print()
     tried = {finding.claim for finding in report.findings}
-    untried = [claim for claim in report.claims if claim not in tried]
-    for claim in untried:
-        reasons = sorted({e.reason for e in report.left_out if e.claim == claim})
-        if reasons:
-            console.print(f"[bold]{claim}[/bold] applies to no instance of this run: {reasons[0]}")
+    for claim in report.claims:
+        reasons = {entry.reason for entry in report.left_out if entry.claim == claim}
+        too_large = any(entry.costly for entry in report.left_out if entry.claim == claim)
+        if reasons and claim not in tried and not too_large:
+            text = (
+                f"[bold]{claim}[/bold] applies to no instance of this run: {escape(min(reasons))}"
+            )
+            console.print(text, soft_wrap=True)
     for claim in report.without_real_data:
-        reasons = sorted({e.reason for e in report.left_out if e.claim == claim and e.real})
-        why = f": {reasons[0]}" if reasons else ""
-        console.print(f"[bold]{claim}[/bold] meets its hypotheses on no real data here{why}")
+        reasons = {e.reason for e in report.left_out if e.claim == claim and e.real}
+        why = f": {escape(min(reasons))}" if reasons else ""
+        text = f"[bold]{claim}[/bold] meets its hypotheses on no real data here{why}"
+        console.print(text, soft_wrap=True)
     if "user" not in report.instances:
         for name, advice in unavailable().items():
-            console.print(f"[bold]{name}[/bold] was not run: it {advice}", markup=True)
+            console.print(f"[bold]{name}[/bold] was not run: it {escape(advice)}", soft_wrap=True)
 
 
 def _print_summary(report: Report, console: Console) -> None:

@@ -187,6 +187,7 @@ class FactoredState(State):
         """Replace ``T`` by ``T + H M`` of least loss, ``H`` the blocks side by side."""
         if self._is_zero:
             blocks = [block for block in blocks if not isinstance(block, _Previous)]
+        blocks = [without_empty_buckets(block) for block in blocks]
         explicit = self._explicit(blocks)
         M = self.reduction.solve_explicit(explicit, self.residual) if explicit else None
         if M is not None:
@@ -229,6 +230,11 @@ class FactoredState(State):
         if self._table is None:
             return self.reduction.preimage(self.reduction.target - self.residual)
         return self._table
+
+
+def without_empty_buckets(block: Block) -> Block:
+    """The block, a bucket matrix without its zero columns: ``H M`` is the same."""
+    return block.without_empty_buckets() if isinstance(block, BucketMatrix) else block
 
 
 def width(block: ExplicitBlock) -> int:

@@ -26,6 +26,7 @@ from .base import (
     normal_matrix,
     squared_norm,
     width,
+    without_empty_buckets,
 )
 from .elimination import _largest_eigenvalue
 
@@ -149,7 +150,7 @@ class NormalState(State):
     def fit(self, blocks: Sequence[Block]) -> None:
         """Replace ``T`` by ``T + H M`` of least loss, ``H`` the blocks side by side."""
         explicit: list[ExplicitBlock] = []
-        for block in blocks:
+        for block in map(without_empty_buckets, blocks):
             if isinstance(block, _Previous):
                 if self._table is not None:
                     explicit.append(self._table)

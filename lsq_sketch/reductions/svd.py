@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import numpy as np
 import scipy.linalg
 
@@ -41,7 +43,6 @@ class SingularValueReduction(FactoredReduction):
         self._sigma = sigma[:rank]
         self.Vt = self.Vt[:rank]
         self.target = U[:, :rank].T @ moments
-        self._scaled_Vt: np.ndarray | None = None
 
     @property
     def singular_values(self) -> np.ndarray:
@@ -63,15 +64,18 @@ class SingularValueReduction(FactoredReduction):
         """The smallest nonzero singular value of ``X``."""
         return float(self._sigma[-1])
 
+    @cached_property
+    def factor(self) -> np.ndarray:
+        """``S V'``, (rank, d1)."""
+        return self._sigma[:, None] * self.Vt
+
     def image(self, T: np.ndarray) -> np.ndarray:
         """``S V' T``."""
         return self._sigma[:, None] * (self.Vt @ T)
 
     def bucket_image(self, C: BucketMatrix) -> np.ndarray:
         """``S V' C``."""
-        if self._scaled_Vt is None:
-            self._scaled_Vt = self._sigma[:, None] * self.Vt
-        return C.apply(self._scaled_Vt)
+        return C.apply(self.factor)
 
     def preimage(self, Z: np.ndarray) -> np.ndarray:
         """``V S^{-1} Z``."""

@@ -50,6 +50,11 @@ KIND = Kind.EQUALITY
 check_trial_cost = refuse_large_noise
 
 
+def rate(r: int, m: int, t0: int = 0) -> float:
+    """``1 - m/(r - t0)``, ``t0`` the directions already fitted: 0, then d2."""
+    return 1 - m / (r - t0)
+
+
 def bounds(instance: Instance) -> dict[str, Bound]:
     """``1 - m/r`` and ``1 - m/(r - d2)``."""
     require_noise_columns(instance)
@@ -58,8 +63,8 @@ def bounds(instance: Instance) -> dict[str, Bound]:
     require(m < problem.rank - problem.d2, "the width m must be less than r - d2")
     require(target_rank(problem) == problem.d2, "X T* must have rank d2")
     return {
-        FIRST: Bound(1 - m / problem.rank),
-        LATER: Bound(1 - m / (problem.rank - problem.d2)),
+        FIRST: Bound(rate(problem.rank, m)),
+        LATER: Bound(rate(problem.rank, m, problem.d2)),
     }
 
 

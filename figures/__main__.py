@@ -1,0 +1,5 @@
+"""``python -m figures``."""
+
+from .cli import main
+
+main()

@@ -1,0 +1,159 @@
+"""One look for all figures: sizes of a two-column paper, colours that everyone can tell apart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from scipy.optimize import isotonic_regression
+
+from .columns import HIGH, LOW, MEDIAN, Columns
+
+COLUMN_WIDTH = 3.3
+"""Inches; one column of a two-column paper."""
+
+PAGE_WIDTH = 6.9
+"""Inches; both columns."""
+
+LABEL_SIZE = 7.5
+"""Points; the smallest text is 7."""
+
+RC: dict[Any, Any] = {
+    "font.family": "STIXGeneral",
+    "mathtext.fontset": "stix",
+    "font.size": 8.5,
+    "axes.labelsize": 8.5,
+    "axes.titlesize": 8.5,
+    "axes.titlelocation": "left",
+    "xtick.labelsize": 8,
+    "ytick.labelsize": 8,
+    "legend.fontsize": 8,
+    "legend.frameon": False,
+    "axes.linewidth": 0.6,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "xtick.major.size": 2.5,
+    "ytick.major.size": 2.5,
+    "xtick.minor.visible": False,
+    "ytick.minor.visible": False,
+    "lines.linewidth": 1.2,
+    "lines.markersize": 3.5,
+    "lines.markeredgewidth": 0.9,
+    "lines.markerfacecolor": "white",
+    "pdf.fonttype": 42,
+    "savefig.dpi": 200,
+}
+
+
+@dataclass(frozen=True)
+class Look:
+    """How one method or bound is drawn, in every figure.
+
+    Attributes
+    ----------
+    label : str
+    colour : str
+        From the palette of Okabe and Ito, "Color universal design", 2008.
+    line : str or tuple
+        Matplotlib's line style: differs where colours are close in grey.
+    marker : str
+        Measured series have one, theory has none.
+    every : (int, int)
+        First marker and distance to the next: series that may coincide take turns.
+    """
+
+    label: str
+    colour: str
+    line: str | tuple[float, tuple[float, ...]] = "-"
+    marker: str = ""
+    every: tuple[int, int] = (0, 1)
+
+
+LOOKS = {
+    "gaussian": Look("Gaussian noise", "#0072B2", "-", "o", (0, 2)),
+    "whitened": Look("whitened noise", "#009E73", "-", "s", (1, 2)),
+    "dense-rate": Look("dense-rate", "#D55E00", "-"),
+    "dense-quadrature-rate": Look("dense-quadrature-rate", "#000000", (0, (4, 2))),
+    "whitened-law": Look("whitened-law", "#CC79A7", (0, (1, 1.2))),
+    "sketched": Look("after sketch", "#56B4E9", "-", "o"),
+    "clustered": Look("after clustering", "#E69F00", "-", "^"),
+    "resolved": Look("after re-solve", "#0072B2", "-", "s"),
+    "k-means-of-optimum": Look("k-means of $T^{*}$, re-solved", "#000000", (0, (4, 2))),
+    "optimum": Look("optimum $T^{*}$", "#7F7F7F", (0, (1, 1.2))),
+}
+"""By the name of the series, which is that of its columns."""
+
+
+def context() -> AbstractContextManager[None]:
+    """Matplotlib's settings inside the ``with`` block: its defaults, then ours."""
+    return mpl.rc_context(RC)
+
+
+def draw_trials(ax: Axes, x: str, columns: Columns, name: str) -> None:
+    """Median and 10-90 % band of a series.
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes
+    x : str
+        Column of the horizontal axis.
+    columns : Columns
+    name : str
+        Series, one of `LOOKS`.
+    """
+    look = LOOKS[name]
+    band = columns[f"{name} {LOW}"], columns[f"{name} {HIGH}"]
+    ax.fill_between(columns[x], *band, color=look.colour, alpha=0.25, linewidth=0)
+    draw_line(ax, x, columns, name, f"{name} {MEDIAN}")
+
+
+def draw_line(ax: Axes, x: str, columns: Columns, name: str, column: str | None = None) -> None:
+    """One column as a line, in the look of series ``name``."""
+    look = LOOKS[name]
+    ax.plot(
+        columns[x], columns[column or name], color=look.colour, linestyle=look.line,
+        marker=look.marker, markevery=look.every, label=look.label,
+        zorder=2 if look.marker else 3,
+    )  # fmt: skip
+
+
+def label_line(ax: Axes, name: str, x: float, y: float) -> None:
+    """Write the name of a series above and to the right of one of its points."""
+    look = LOOKS[name]
+    ax.annotate(
+        look.label, (x, y), (2, 2), textcoords="offset points",
+        fontsize=LABEL_SIZE, color=look.colour,
+    )  # fmt: skip
+
+
+def label_ends(figure: Figure, ax: Axes, ends: Iterable[tuple[str, float]]) -> None:
+    """Write the name of each series at the right end of its line, without overlaps.
+
+    Parameters
+    ----------
+    figure : matplotlib.figure.Figure
+    ax : matplotlib.axes.Axes
+        Of this figure, with its limits set.
+    ends : iterable of (str, float)
+        Series and the height of its end.
+    """
+    figure.draw_without_rendering()
+    points = 72 / figure.dpi
+    x = ax.get_xlim()[1]
+    order = sorted(ends, key=lambda end: end[1])
+    heights = points * ax.transData.transform([(x, y) for _, y in order])[:, 1]
+    gaps = 1.15 * LABEL_SIZE * np.arange(len(order))
+    shifts = isotonic_regression(heights - gaps).x + gaps - heights  # nearest heights with gaps
+    for (name, y), shift in zip(order, shifts, strict=True):
+        ax.annotate(
+            LOOKS[name].label, (x, y), (4, shift), textcoords="offset points",
+            fontsize=LABEL_SIZE, color=LOOKS[name].colour, va="center", annotation_clip=False,
+        )  # fmt: skip

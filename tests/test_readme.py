@@ -1,0 +1,60 @@
+"""The README: every snippet runs and prints what it says; every command exists."""
+
+import doctest
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmarks.__main__ import registry as benchmarks
+from proofs_check.claim import registry as claims
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_python_snippets():
+    result = doctest.testfile(
+        str(ROOT / "README.md"), module_relative=False, optionflags=doctest.NORMALIZE_WHITESPACE
+    )
+    assert result.attempted > 10
+    assert result.failed == 0
+
+
+def commands(program):
+    return re.findall(rf"^\$ {re.escape(program)}(.*?)(?:  +#.*)?$", README, flags=re.MULTILINE)
+
+
+@pytest.mark.parametrize("arguments", commands("proofs-check"))
+def test_every_subcommand_and_option_exists(arguments):
+    words = arguments.split()
+    done = subprocess.run(
+        [sys.executable, "-m", "proofs_check.cli", words[0], "--help"],
+        capture_output=True, text=True, env={"COLUMNS": "200", "PATH": ""},
+    )  # fmt: skip
+    assert done.returncode == 0
+    for option in [word for word in words if word.startswith("--")]:
+        assert option in done.stdout
+    if words[0] in ("explain", "run") and len(words) > 1 and not words[1].startswith("-"):
+        assert words[1] in claims()
+
+
+def test_make_targets_exist():
+    targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
+    named = {arguments.split()[0] for arguments in commands("make")}
+    assert {"check", "test"} <= named <= targets
+
+
+def test_named_things_exist():
+    for picture in re.findall(r"\]\((docs/[^)]+)\)", README):
+        assert (ROOT / picture).is_file(), picture
+    text = README.split("```text")[1]
+    shown = re.findall(r"^(\S+)  .*\((?:upper bound|equality|deterministic)\)$", text, re.MULTILINE)
+    assert shown
+    assert set(shown) <= set(claims())
+    for name in re.findall(
+        r"^\| `([\w-]+)` \|", README.split("benchmarks --json")[1], re.MULTILINE
+    ):
+        assert name in benchmarks()
