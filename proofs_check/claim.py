@@ -31,6 +31,9 @@ class Kind(StrEnum):
     EQUALITY = "equality"
     """The mean of the observations, each in [0, 1], is the bound."""
 
+    DISTRIBUTION = "distribution"
+    """The observations are uniform on [0, 1]: values of the claimed distribution function."""
+
 
 @dataclass(frozen=True)
 class Bound:
@@ -40,7 +43,7 @@ class Bound:
     ----------
     value : float
         Bound on, or value of, the mean; for a deterministic claim the tolerance, in units of
-        the relative slack.
+        the relative slack; for a distribution the tolerated Kolmogorov distance.
     attained : bool
         Whether this upper bound is an equality on this instance, and judged as one.
     """

@@ -72,12 +72,55 @@ def dense_steps(
             yield i, float(excess[i] / excess[i - 1])
 
 
+TABLE_ROWS = 500
+
+
+def random_columns(instance: Instance, d1: int, rng: np.random.Generator) -> np.ndarray:
+    """A dense submatrix of ``X``: at most ``d1`` random columns that are not zero, (n, d1).
+
+    Scaled so that its largest entry is 1.
+    """
+    X = instance.problem.X
+    largest = abs(X).max(axis=0)
+    active = np.flatnonzero(largest if isinstance(X, np.ndarray) else largest.toarray())
+    require(active.size > 0, "X must not be zero")
+    chosen = rng.choice(active, min(d1, active.size), replace=False)
+    part = X[:, chosen] if isinstance(X, np.ndarray) else X[:, chosen].toarray()
+    return part / np.abs(part).max()
+
+
+def random_factor(instance: Instance, d1: int, rng: np.random.Generator) -> np.ndarray:
+    """The triangular factor of `random_columns`: the same Gram matrix in at most ``d1`` rows."""
+    return np.asarray(np.linalg.qr(random_columns(instance, d1, rng), mode="r"))
+
+
+def sample_table(instance: Instance, rng: np.random.Generator) -> np.ndarray:
+    """Rows of ``T*``: all, or a random choice of at most `TABLE_ROWS`."""
+    table = instance.problem.optimum
+    if len(table) <= TABLE_ROWS:
+        return table
+    return table[rng.choice(len(table), TABLE_ROWS, replace=False)]
+
+
 def refuse_large_noise(instance: Instance, profile: Profile) -> None:
     """Leave dense noise of a width in proportion to a large rank to a larger profile."""
     if instance.problem.rank > profile.noise_rank:
         raise TooCostlyError(
             f"needs dense noise of {whitened_width(instance)} columns in {instance.problem.rank} "
             f"dimensions, the {profile.name} profile goes up to {profile.noise_rank}"
+        )
+
+
+EXTREME = 0.015
+
+
+def refuse_extreme_mean(mean: float, profile: Profile) -> None:
+    """Leave out a mean so close to 0 or 1 that bounding it takes more trials than there are."""
+    distance = min(mean, 1 - mean)
+    if distance < EXTREME:
+        raise TooCostlyError(
+            f"a mean at {distance:.1e} from 0 or 1 needs more trials than the {profile.name} "
+            f"profile has; tried down to {EXTREME}"
         )
 
 

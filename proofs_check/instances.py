@@ -158,6 +158,14 @@ def _planted_clusters() -> LeastSquares:
     return LeastSquares(X, X @ table + 0.3 * rng.standard_normal((N, D2)))
 
 
+def _planted_exact() -> LeastSquares:
+    """One target, flat spectrum, an optimum of exactly four distinct rows."""
+    rng = _rng("planted-exact")
+    X = _orthonormal(rng, N, D1)
+    rows = np.array([-2.0, -1.0, 0.5, 2.0])[rng.integers(0, 4, D1)]
+    return LeastSquares(X, X @ rows)
+
+
 def _rank_deficient() -> LeastSquares:
     """Fewer rows than columns, a duplicated and a zero column."""
     rng = _rng("rank-deficient")
@@ -273,6 +281,8 @@ def catalogue() -> dict[str, Instance]:
         ("few-columns", "flat spectrum of rank 24, six targets", _few_columns),
         ("rank-deficient", "30 rows, 48 columns, one doubled and one zero", _rank_deficient),
         ("planted-clusters", "Gaussian design, optimum near six distinct rows", _planted_clusters),
+        ("planted-exact", "orthonormal columns, optimum of exactly four distinct rows, one target",
+         _planted_exact),
         ("zipf-one-hot", "one field, 30 IDs with Zipf counts", _zipf_one_hot),
         ("two-fields", "one-hot user + item design, 20 + 25 IDs", _two_fields),
     ]  # fmt: skip

@@ -42,6 +42,6 @@ class Profile:
 LARGE_RANK = 500
 
 PROFILES = {
-    "quick": Profile("quick", 4000, 1000, 30, 0.02, 2500, 500, 500),
-    "full": Profile("full", 40_000, 20_000, 300, 0.01, 12_000, 5000, 5000),
+    "quick": Profile("quick", 6000, 1000, 30, 0.02, 2500, 500, 500),
+    "full": Profile("full", 40_000, 20_000, 300, 0.01, 12_000, 1500, 2000),
 }

@@ -153,9 +153,11 @@ def _print_left_out(report: Report, console: Console) -> None:
             )
             console.print(text, soft_wrap=True)
     for claim in report.without_real_data:
-        reasons = {e.reason for e in report.left_out if e.claim == claim and e.real}
-        why = f": {escape(min(reasons))}" if reasons else ""
-        text = f"[bold]{claim}[/bold] meets its hypotheses on no real data here{why}"
+        left = [entry for entry in report.left_out if entry.claim == claim and entry.real]
+        costly = any(entry.costly for entry in left)
+        what = "was tried on no real data" if costly else "meets its hypotheses on no real data"
+        why = f": {escape(min(entry.reason for entry in left))}" if left else ""
+        text = f"[bold]{claim}[/bold] {what} here{why}"
         console.print(text, soft_wrap=True)
     if "user" not in report.instances:
         for name, advice in unavailable().items():

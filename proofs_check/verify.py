@@ -48,7 +48,7 @@ class Finding:
         Bound on the mean, or the tolerance of a deterministic claim.
     mean, lower, upper : float
         Mean of the observations and its confidence interval; for a deterministic claim the mean,
-        least and greatest relative slack.
+        least and greatest relative slack; for a distribution the Kolmogorov distance.
     slack : float
         Room left: bound minus mean; for an equality minus their distance; for a deterministic
         claim the least relative slack.
@@ -226,6 +226,11 @@ def decide(
         holds = bool((observations >= -bound.value).all())
         return Verdict.CONFIRMED if holds else Verdict.REFUTED
     ratios = np.clip(observations, 0, 1)
+    if kind is Kind.DISTRIBUTION:
+        distance, radius = kolmogorov_distance(ratios), dkw_radius(ratios.size, alpha)
+        if distance > radius:
+            return Verdict.REFUTED
+        return Verdict.CONFIRMED if distance + radius <= bound.value else Verdict.UNDECIDED
     threshold = np.log(2 / alpha)
 
     def above(mean: float) -> bool:  # the mean is shown to be above
@@ -244,6 +249,33 @@ def decide(
     if above(bound.value - within) and below(bound.value + within):
         return Verdict.CONFIRMED
     return Verdict.UNDECIDED
+
+
+def kolmogorov_distance(values: np.ndarray) -> float:
+    """Largest distance of the empirical distribution function from that of Uniform(0, 1).
+
+    Examples
+    --------
+    >>> kolmogorov_distance(np.array([0.5]))
+    0.5
+    """
+    ordered = np.sort(values)
+    steps = np.arange(ordered.size + 1) / ordered.size
+    return float(max((steps[1:] - ordered).max(), (ordered - steps[:-1]).max()))
+
+
+def dkw_radius(count: int, alpha: float) -> float:
+    """A distance the empirical distribution function never exceeds, whenever it is looked at.
+
+    ``P(some count >= 1 has a larger distance) <= alpha``: the inequality of Dvoretzky, Kiefer and
+    Wolfowitz with Massart's constant, at level ``alpha / (t (t + 1))`` for ``count = t``.
+
+    Examples
+    --------
+    >>> round(dkw_radius(1000, 0.01), 3)
+    0.098
+    """
+    return float(np.sqrt(np.log(2 * count * (count + 1) / alpha) / (2 * count)))
 
 
 def _describe(
@@ -268,10 +300,18 @@ def _describe(
         mean = float(ratios.mean())
         lower, upper = confidence_interval(ratios, alpha)
         slack = -abs(mean - bound.value) if kind is Kind.EQUALITY else bound.value - mean
+    if kind is Kind.DISTRIBUTION and observations.size:
+        mean, radius = (
+            kolmogorov_distance(np.clip(observations, 0, 1)),
+            dkw_radius(observations.size, alpha),
+        )
+        lower, upper = max(0.0, mean - radius), min(1.0, mean + radius)
+        slack = bound.value - mean
     tolerance = {
         Kind.DETERMINISTIC: bound.value,
         Kind.EQUALITY: equality_tolerance(bound.value, profile.tolerance),
         Kind.UPPER_BOUND: 0.0,
+        Kind.DISTRIBUTION: bound.value,
     }[kind]
     return Finding(
         claim.id, instance.name, stage, kind, instance.real, verdict, bound.value, mean, lower,

@@ -1,0 +1,48 @@
+"""False: count-sketch-second-moment without the - 2 diag(S) term.
+
+Statement
+---------
+(Wrong.) E[CC' S CC'] = (1 + 1/m) S + tr(S) I / m.
+
+Hypotheses
+----------
+Those of count-sketch-second-moment. They do not suffice.
+
+Source
+------
+False statement 3.
+
+Proof idea
+----------
+On the diagonal the pairings coincide and would be counted twice: for d1 = 1, CC'SCC' = S.
+
+Bound
+-----
+That of count-sketch-second-moment.
+
+Experiment
+----------
+That of count-sketch-second-moment.
+"""
+
+import numpy as np
+
+from ..claim import Kind
+from ..experiments import EVERY, random_factor
+from ..instances import Instance
+from . import count_sketch_second_moment
+from .count_sketch_second_moment import D1, enumerated, second_moment
+
+KIND = Kind.DETERMINISTIC
+TWIN = "count-sketch-second-moment"
+KILLED_BY = "flat"
+
+bounds = count_sketch_second_moment.bounds
+
+
+def trial(instance: Instance, rng: np.random.Generator) -> list[tuple[str, float]]:
+    """Minus the largest relative difference of the two sides."""
+    X = random_factor(instance, D1, rng)
+    S, m = X.T @ X, int(rng.integers(1, 4))
+    wrong = second_moment(S, m) + 2 * np.diag(np.diag(S)) / m
+    return [(EVERY, -float(np.abs(enumerated(S, m) - wrong).max() / np.abs(wrong).max()))]

@@ -1,0 +1,42 @@
+"""False: kmeanspp with the constant 1 in place of 8 (ln K + 2).
+
+Statement
+---------
+(Wrong.) The expected cost of the seeds drawn by D^2 sampling is at most kappa*_K.
+
+Hypotheses
+----------
+Those of kmeanspp. They do not suffice.
+
+Source
+------
+False statement 7.
+
+Proof idea
+----------
+Seeds are points, not means: their cost exceeds the optimum almost always.
+
+Bound
+-----
+kappa*_K, scaled as in kmeanspp.
+
+Experiment
+----------
+That of kmeanspp.
+"""
+
+from ..claim import Bound, Kind
+from ..experiments import EVERY
+from ..instances import Instance
+from . import kmeanspp
+
+KIND = Kind.UPPER_BOUND
+TWIN = "kmeanspp"
+KILLED_BY = "flat"
+
+trial = kmeanspp.trial
+
+
+def bounds(instance: Instance) -> dict[str, Bound]:
+    """``kappa*_K``, scaled."""
+    return {EVERY: Bound(kmeanspp.scaled_optimum(instance))}

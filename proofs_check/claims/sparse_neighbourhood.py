@@ -1,0 +1,52 @@
+"""Sparse CCE contracts to a neighbourhood set by the quantisation error.
+
+Statement
+---------
+E[e_i | T_{i-1}, A_i] <= c (sqrt(e_{i-1}) + sigma_1 sqrt(kappa_i))^2. Hence
+sqrt(E e_i) <= sqrt(c) (sqrt(E e_{i-1}) + sigma_1 sqrt(E kappa_i)): a neighbourhood of radius
+sqrt(c)/(1 - sqrt(c)) sigma_1 sqrt(kappa).
+
+Hypotheses
+----------
+Sparse CCE, i >= 2; c = 1 - m rho / (1 + rho + m rho), m the width of C_i.
+
+Source
+------
+This toolkit.
+
+Proof idea
+----------
+sparse-step and resolve-chain; then Minkowski's inequality in L2.
+
+Bound
+-----
+c on the mean of e_i / (sqrt(e_{i-1}) + sigma_1 sqrt(kappa_i))^2, given the past.
+
+Experiment
+----------
+The second to the fourth round of Sparse CCE with k = 2m.
+"""
+
+import numpy as np
+
+from lsq_sketch import sparse_cce
+
+from ..claim import Kind
+from ..experiments import EVERY, FLOOR
+from ..instances import Instance
+from . import sparse_step
+from .sparse_step import ROUNDS
+
+KIND = Kind.UPPER_BOUND
+
+bounds = sparse_step.bounds
+
+
+def trial(instance: Instance, rng: np.random.Generator) -> list[tuple[str, float]]:
+    """Ratios of ``e_i`` to the square."""
+    problem = instance.problem
+    found = sparse_cce(problem, 2 * instance.width, ROUNDS, rng)
+    kappa, e = found.quantization_cost[:-1], found.excess
+    right = (np.sqrt(e[1:-1]) + problem.spectral_norm * np.sqrt(kappa)) ** 2
+    pairs = zip(e[2:], right, strict=True)
+    return [(EVERY, float(left / most)) for left, most in pairs if most > FLOOR * e[0]]
