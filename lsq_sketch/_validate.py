@@ -22,11 +22,13 @@ def integer(
     if value < low:
         raise ValueError(f"{name} must be at least {low}, got {value}.")
     if high is not None and value > high:
-        raise ValueError(f"{name} must be at most {high_name or high} = {high}, got {value}.")
+        limit = f"{high_name} = {high}" if high_name else str(high)
+        raise ValueError(f"{name} must be at most {limit}, got {value}.")
     return value
 
 
-def _check_dtype(dtype: np.dtype, name: str) -> None:
+def check_dtype(dtype: np.dtype, name: str) -> None:
+    """A `TypeError` unless the dtype is one of real numbers."""
     if dtype.kind == "c":
         raise TypeError(
             f"{name} is complex ({dtype}); expected real numbers. "
@@ -56,19 +58,20 @@ def _check_values(values: np.ndarray, name: str) -> None:
         )
 
 
-def _as_array(value: Any, name: str) -> np.ndarray:
+def real_array(value: Any, name: str) -> np.ndarray:
+    """``value`` as an array of real numbers, of any dtype and shape."""
     try:
         array = np.asarray(value)
     except ValueError as error:
         raise ValueError(f"{name} is not a rectangular array: {error}.") from error
-    _check_dtype(array.dtype, name)
+    check_dtype(array.dtype, name)
     return array
 
 
 def design(X: Any) -> tuple[np.ndarray | sp.csr_array, float]:
     """The design matrix as float64 (dense, or CSR), and the machine epsilon of its own dtype."""
     if sp.issparse(X):
-        _check_dtype(X.dtype, "X")
+        check_dtype(X.dtype, "X")
         if X.ndim != 2:
             raise ValueError(f"X must be two-dimensional (n x d1), got shape {X.shape}.")
         matrix: Any = sp.csr_array(X, dtype=np.float64)
@@ -77,7 +80,7 @@ def design(X: Any) -> tuple[np.ndarray | sp.csr_array, float]:
             matrix.sum_duplicates()
         values = matrix.data
     else:
-        matrix = _as_array(X, "X")
+        matrix = real_array(X, "X")
         if matrix.ndim != 2:
             hint = " Use X.reshape(-1, 1) for a single column." if matrix.ndim == 1 else ""
             raise ValueError(f"X must be two-dimensional (n x d1), got shape {matrix.shape}.{hint}")
@@ -89,14 +92,15 @@ def design(X: Any) -> tuple[np.ndarray | sp.csr_array, float]:
         )
     _check_values(values, "X")
     dtype = X.dtype if hasattr(X, "dtype") else values.dtype
-    return matrix, float(np.finfo(dtype if np.dtype(dtype).kind == "f" else np.float64).eps)
+    eps = np.finfo(dtype if np.dtype(dtype).kind == "f" else np.float64).eps
+    return matrix, max(float(eps), float(np.finfo(np.float64).eps))
 
 
 def target(Y: Any, n: int) -> np.ndarray:
     """The targets as a C-ordered float64 array (n, d2)."""
     if sp.issparse(Y):
         raise TypeError("Y is sparse; expected a dense array n x d2. Pass Y.toarray().")
-    array = _as_array(Y, "Y")
+    array = real_array(Y, "Y")
     if array.ndim not in (1, 2):
         raise ValueError(f"Y must be one- or two-dimensional (n x d2), got shape {array.shape}.")
     array = array.reshape(len(array), -1) if array.size else array
@@ -112,7 +116,7 @@ def target(Y: Any, n: int) -> np.ndarray:
 
 def table(T: Any, d1: int, d2: int, name: str = "T") -> np.ndarray:
     """A table as a C-ordered float64 array (d1, d2)."""
-    array = _as_array(T, name)
+    array = real_array(T, name)
     if array.ndim == 1 and d2 == 1:
         array = array[:, None]
     if array.shape != (d1, d2):
@@ -128,7 +132,7 @@ def table(T: Any, d1: int, d2: int, name: str = "T") -> np.ndarray:
 
 def points(values: Any, name: str = "points") -> np.ndarray:
     """Points to cluster as a C-ordered float64 array (n, d)."""
-    array = _as_array(values, name)
+    array = real_array(values, name)
     if array.ndim == 1:
         array = array[:, None]
     if array.ndim != 2 or array.size == 0:
@@ -138,9 +142,15 @@ def points(values: Any, name: str = "points") -> np.ndarray:
     return array
 
 
+def instance(value: Any, name: str, kind: type, how: str) -> None:
+    """A `TypeError` that tells how to make one unless ``value`` is a ``kind``."""
+    if not isinstance(value, kind):
+        raise TypeError(f"{name} must be a {kind.__name__}, got {type(value).__name__}. {how}")
+
+
 def choice(value: Any, name: str, choices: tuple[str, ...]) -> str:
     """One of ``choices``, or a `ValueError` that lists them."""
-    if value not in choices:
+    if not isinstance(value, str) or value not in choices:
         listed = ", ".join(repr(c) for c in choices)
         raise ValueError(f"{name} must be one of {listed}; got {value!r}.")
     return str(value)

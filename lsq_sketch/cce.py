@@ -335,10 +335,12 @@ def resolve(problem: LeastSquares, assignments: BucketMatrix) -> Stage:
     Examples
     --------
     >>> p = LeastSquares([[1.0, 0.0], [0.0, 1.0]], [1.0, 3.0])
-    >>> resolve(p, BucketMatrix([0, 0], 1)).table.ravel().tolist()
+    >>> np.round(resolve(p, BucketMatrix([0, 0], 1)).table.ravel(), 12).tolist()
     [2.0, 2.0]
     """
     _validate_problem(problem)
+    how = "Wrap labels as BucketMatrix(labels, n_clusters)."
+    _validate.instance(assignments, "assignments", BucketMatrix, how)
     if assignments.d1 != problem.d1:
         raise ValueError(
             f"assignments have {assignments.d1} rows; expected one for each of the d1 = "
@@ -351,8 +353,4 @@ def resolve(problem: LeastSquares, assignments: BucketMatrix) -> Stage:
 
 
 def _validate_problem(problem: Any) -> None:
-    if not isinstance(problem, LeastSquares):
-        raise TypeError(
-            f"problem must be a LeastSquares, got {type(problem).__name__}. "
-            f"Build one with LeastSquares(X, Y)."
-        )
+    _validate.instance(problem, "problem", LeastSquares, "Build one with LeastSquares(X, Y).")

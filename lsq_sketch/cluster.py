@@ -98,7 +98,8 @@ def kmeans(points: Any, n_clusters: int, rng: Any = 0, *, max_iter: int = 100) -
 
 
 def _optimal_1d(values: np.ndarray, n_clusters: int) -> Clustering:
-    result = kmeans1d.cluster(values[:, 0].tolist(), n_clusters)
+    # kmeans1d works with differences of sums of squares: near zero they keep their digits
+    result = kmeans1d.cluster((values[:, 0] - values[:, 0].mean()).tolist(), n_clusters)
     labels = np.array(result.clusters, dtype=np.int32)
     centroids, _ = _means(values, labels, np.full((n_clusters, 1), values[0, 0]))
     cost = float(((values - centroids[labels]) ** 2).sum())
@@ -207,6 +208,7 @@ def lloyd(points: Any, centroids: Any, *, max_iter: int = 100) -> Clustering:
             f"centroids have {means.shape[1]} columns but points have {values.shape[1]}; "
             f"expected as many."
         )
+    max_iter = _validate.integer(max_iter, "max_iter", low=0)
     n = len(values)
     pieces = row_chunks(n, POINTS_PER_PIECE)
     labels, distances = np.full(n, -1, np.int32), np.empty(n)
@@ -240,12 +242,15 @@ def _fill_empty_clusters(labels: np.ndarray, distances: np.ndarray, n_clusters: 
     empty = np.flatnonzero(counts == 0)
     if not empty.size:
         return
-    farthest = np.argsort(-distances, kind="stable")[: 2 * empty.size + 1]
-    movable = [i for i in farthest if distances[i] > 0]
-    for cluster, i in zip(empty, movable, strict=False):
-        if counts[labels[i]] > 1:
-            counts[labels[i]] -= 1
-            labels[i], distances[i] = cluster, 0.0
+    farthest = iter(np.argsort(-distances, kind="stable"))
+    for cluster in empty:
+        for i in farthest:
+            if distances[i] == 0:
+                return
+            if counts[labels[i]] > 1:
+                counts[labels[i]] -= 1
+                labels[i], distances[i] = cluster, 0.0
+                break
 
 
 def _means(

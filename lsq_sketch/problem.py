@@ -119,7 +119,8 @@ class LeastSquares:
     def squared_frobenius_norm(self) -> float:
         """``||X||_F^2``, the sum of the squared singular values."""
         values = np.asarray(self.X.data if sp.issparse(self.X) else self.X)
-        return float(np.vdot(values, values))
+        with single_threaded_blas():
+            return float(np.vdot(values, values))
 
     @cached_property
     def rho(self) -> float:
@@ -197,7 +198,7 @@ class LeastSquares:
 
         Examples
         --------
-        >>> LeastSquares([[1.0], [1.0]], [0.0, 2.0]).excess([[3.0]])
+        >>> round(LeastSquares([[1.0], [1.0]], [0.0, 2.0]).excess([[3.0]]), 12)
         8.0
         """
         table = _validate.table(T, self.d1, self.d2)

@@ -11,7 +11,14 @@ from . import _validate
 from .kernels import count_sketch as kernels
 from .kernels import gram as gram_kernels
 from .rng import generator
-from .solve import cholesky_solve, qr_solve, triangular_factor
+from .solve import (
+    EPS,
+    SAFE_CONDITION,
+    cholesky_solve,
+    qr_solve,
+    rounding_error,
+    triangular_factor,
+)
 from .threads import for_each, row_chunks
 
 SIGNS = np.array([-1.0, 1.0])
@@ -84,7 +91,7 @@ class BucketMatrix:
         if signs is None:
             self.signs = np.ones(self.d1)
         else:
-            self.signs = np.ascontiguousarray(signs, dtype=np.float64)
+            self.signs = np.array(_validate.real_array(signs, "signs"), dtype=np.float64)
             if self.signs.shape != (self.d1,) or not (np.abs(self.signs) == 1).all():
                 raise ValueError(
                     f"signs must be {self.d1} values +1 or -1 (one a bucket), "
@@ -151,7 +158,7 @@ class BucketMatrix:
         >>> BucketMatrix([1, 0, 1], 2, signs=[1, 1, -1]).expand([5.0, 7.0])
         array([ 7.,  5., -7.])
         """
-        codebook = np.asarray(M, dtype=np.float64)
+        codebook = np.asarray(_validate.real_array(M, "M"), dtype=np.float64)
         if codebook.ndim not in (1, 2) or len(codebook) != self.m:
             raise ValueError(
                 f"M has shape {codebook.shape}; expected one row for each of the m = {self.m} "
@@ -183,7 +190,7 @@ class BucketMatrix:
         array([[ 10.],
                [101.]])
         """
-        rows = np.ascontiguousarray(T, dtype=np.float64)
+        rows = np.ascontiguousarray(_validate.real_array(T, "T"), dtype=np.float64)
         if rows.ndim != 2 or len(rows) != self.d1:
             raise ValueError(f"T has shape {rows.shape}; expected ({self.d1}, d2).")
         out = np.zeros((self.m, rows.shape[1]))
@@ -218,7 +225,9 @@ class BucketMatrix:
         >>> np.allclose(C.apply(X), X @ C.to_sparse())
         True
         """
-        shape = np.shape(X)
+        if not sp.issparse(X):
+            X = _validate.real_array(X, "X")
+        shape = X.shape
         if len(shape) != 2 or shape[1] != self.d1:
             raise ValueError(
                 f"X has shape {shape}; expected n x d1 with d1 = {self.d1} columns, "
@@ -226,9 +235,7 @@ class BucketMatrix:
             )
         if sp.issparse(X):
             return self._apply_sparse(X)
-        array = np.asarray(X)
-        _validate._check_dtype(array.dtype, "X")
-        return self._apply_dense(array)
+        return self._apply_dense(X)
 
     def _apply_dense(self, X: np.ndarray) -> np.ndarray:
         if X.dtype not in (np.float64, np.float32):
@@ -247,7 +254,7 @@ class BucketMatrix:
         return out
 
     def _apply_sparse(self, X: Any) -> Any:
-        _validate._check_dtype(X.dtype, "X")
+        _validate.check_dtype(X.dtype, "X")
         by_columns = X.format == "csc"
         matrix = X if by_columns else X.tocsr()
         data = np.ascontiguousarray(matrix.data, dtype=np.float64)
@@ -351,6 +358,8 @@ def sketched_normal_equations(X: Any, Y: Any, C: BucketMatrix) -> tuple[np.ndarr
             f"X must be a scipy sparse matrix or array, got {type(X).__name__}. "
             f"For a dense X use XC = C.apply(X), XC.T @ XC and XC.T @ Y."
         )
+    _validate.check_dtype(X.dtype, "X")
+    _validate.instance(C, "C", BucketMatrix, "Draw one with CountSketch(d1, m).")
     if X.shape[1] != C.d1:
         raise ValueError(f"X has {X.shape[1]} columns but C has {C.d1} rows; expected as many.")
     rows = X.tocsr()
@@ -392,10 +401,14 @@ def sketched_least_squares(X: Any, Y: Any, C: BucketMatrix) -> np.ndarray:
     array([2., 5.])
     """
     targets = _validate.target(Y, np.shape(X)[0])
+    _validate.instance(C, "C", BucketMatrix, "Draw one with CountSketch(d1, m).")
     m, used = C.m, np.unique(C.buckets)
     C = C.without_empty_buckets()
     gram, moments = sketched_normal_equations(X, targets, C)
-    found = cholesky_solve(gram, moments)
+    squares = np.bincount(X.tocoo().col, X.tocoo().data ** 2, minlength=C.d1)
+    before = np.bincount(C.buckets, squares, minlength=C.m)
+    harmless = (gram.diagonal() > SAFE_CONDITION * before).all()  # no bucket's columns cancelled
+    found = cholesky_solve(gram, moments) if harmless else None
     if found is None:
         rows = X.tocsr()
         blocks = [
@@ -403,7 +416,9 @@ def sketched_least_squares(X: Any, Y: Any, C: BucketMatrix) -> np.ndarray:
             for a, b in row_chunks(len(targets), max(QR_ROWS, 2 * (C.m + targets.shape[1])))
         ]
         triangle = triangular_factor(blocks)
-        found = qr_solve(triangle[: C.m, : C.m], triangle[: C.m, C.m :])
+        W = triangle[: C.m, : C.m]
+        noise = np.maximum(rounding_error(W), max(X.shape) * EPS * np.sqrt(before))
+        found = qr_solve(W, triangle[: C.m, C.m :], noise)
     solution = np.zeros((m, targets.shape[1]))
     solution[used] = found
     return solution

@@ -19,17 +19,34 @@ The fitted values it gives are off by about ``k eps / rcond`` times the residual
 """
 
 
-def least_squares_step(W: np.ndarray, E: np.ndarray) -> np.ndarray:
+NOISE_MARGIN = 1e5
+"""Columns must be so many times longer than their rounding error for Cholesky to see them."""
+
+
+def column_norms(A: np.ndarray) -> np.ndarray:
+    """Length of each column."""
+    return np.sqrt(np.einsum("ij,ij->j", A, A))
+
+
+def rounding_error(W: np.ndarray) -> np.ndarray:
+    """Rounding error (norm) to be expected in columns that were not computed by cancellation."""
+    return max(W.shape) * EPS * column_norms(W)
+
+
+def least_squares_step(W: np.ndarray, E: np.ndarray, noise: np.ndarray | None = None) -> np.ndarray:
     """A minimiser ``M`` of ``||E - W M||_F``.
 
-    The columns of ``W`` are scaled to unit length; ``W'W`` is factored by Cholesky, and if its
-    condition (LAPACK's estimate) is not `SAFE_CONDITION`, the problem is
-    solved by QR with column pivoting (LAPACK ``gelsy``).
+    The columns of ``W`` are scaled to unit length and ``W'W`` is factored by Cholesky, if that is
+    harmless: LAPACK's estimate of its reciprocal condition number is above `SAFE_CONDITION`, and
+    every column stands far above its rounding error. Otherwise see `qr_solve`.
 
     Parameters
     ----------
     W : ndarray of float64, shape (r, k)
     E : ndarray of float64, shape (r, d2)
+    noise : ndarray of float64, shape (k,), optional
+        Norm of the rounding error of each column, where it is more than `rounding_error`: a
+        column in which larger terms cancelled is noise, and must not be fitted.
 
     Returns
     -------
@@ -43,8 +60,13 @@ def least_squares_step(W: np.ndarray, E: np.ndarray) -> np.ndarray:
     array([[0.5]])
     """
     gram = W.T @ W
-    solution = cholesky_solve(gram, W.T @ E)
-    return qr_solve(W, E) if solution is None else solution
+    norms = np.sqrt(gram.diagonal())
+    if noise is None or (norms > NOISE_MARGIN * noise).all():
+        solution = cholesky_solve(gram, W.T @ E)
+        if solution is not None:
+            return solution
+    own = rounding_error(W)
+    return qr_solve(W, E, own if noise is None else np.maximum(noise, own))
 
 
 def cholesky_solve(gram: np.ndarray, moments: np.ndarray) -> np.ndarray | None:
@@ -94,19 +116,22 @@ def cholesky_solve(gram: np.ndarray, moments: np.ndarray) -> np.ndarray | None:
     return solution * scale[:, None]
 
 
-def qr_solve(W: np.ndarray, E: np.ndarray) -> np.ndarray:
-    """A minimiser of ``||E - W M||_F`` by QR with column pivoting, for any rank.
+def qr_solve(W: np.ndarray, E: np.ndarray, noise: np.ndarray | None = None) -> np.ndarray:
+    """A minimiser of ``||E - W M||_F`` by QR with column pivoting (LAPACK gelsy), for any rank.
 
     Parameters
     ----------
     W : ndarray of float64, shape (r, k)
     E : ndarray of float64, shape (r, d2)
+    noise : ndarray of float64, shape (k,), optional
+        As in `least_squares_step`.
 
     Returns
     -------
     ndarray of float64, shape (k, d2)
-        Zero for zero columns. With the columns scaled to unit length it has minimum norm;
-        directions below ``max(r, k) eps`` are taken as zero.
+        Zero for columns no longer than their noise. With the others scaled to equal noise,
+        directions of the size of the noise are taken as zero; among the minimisers that are
+        left, that of minimum norm in this scaling.
 
     Examples
     --------
@@ -114,14 +139,16 @@ def qr_solve(W: np.ndarray, E: np.ndarray) -> np.ndarray:
     >>> qr_solve(np.array([[1.0, 1.0, 0.0]]), np.array([[4.0]])).ravel()
     array([2., 2., 0.])
     """
-    norms = np.sqrt((W * W).sum(axis=0))
-    used = norms > 0
+    noise = rounding_error(W) if noise is None else noise
+    used = column_norms(W) > noise
     solution = np.zeros((W.shape[1], E.shape[1]))
-    if used.any():
-        scaled = W[:, used] / norms[used]
-        cutoff = max(scaled.shape) * EPS
+    if not used.any():
+        return solution
+    scaled = W[:, used] / noise[used]
+    cutoff = np.sqrt(used.sum()) / np.linalg.norm(scaled)
+    if cutoff < 1:
         found = scipy.linalg.lstsq(scaled, E, cond=cutoff, lapack_driver="gelsy")[0]
-        solution[used] = found / norms[used, None]
+        solution[used] = found / noise[used, None]
     return solution
 
 

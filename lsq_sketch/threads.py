@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import scipy.linalg  # noqa: F401  (loads SciPy's BLAS, so that the controller finds it)
 from numba.core import config
@@ -25,7 +25,7 @@ Result = TypeVar("Result")
 _worker = threading.local()
 _lock = threading.Lock()
 _depth = 0
-_limiter: Any = None
+_before: list[int] = []
 
 
 @cache
@@ -33,10 +33,17 @@ def _controller() -> ThreadpoolController:
     return ThreadpoolController().select(user_api="blas")
 
 
-@cache
-def _controlling_thread(process: int) -> ThreadPoolExecutor:
-    """The one thread that sets and unsets the limit: OpenBLAS heeds only the thread that set it."""
-    return ThreadPoolExecutor(1, thread_name_prefix="lsq_sketch_blas")
+def _set_blas_threads(counts: list[int]) -> None:
+    """Set the number of threads of each library, whoever has set it before.
+
+    From threadpoolctl 3.8 on, OpenBLAS heeds only the first thread that sets it, until that
+    thread lets go; others silently do nothing.
+    """
+    for library, count in zip(_controller().lib_controllers, counts, strict=True):
+        let_go = getattr(library, "clear_controlling_thread", lambda force: None)
+        let_go(force=True)
+        library.set_num_threads(count)
+        let_go(force=True)
 
 
 @contextmanager
@@ -52,26 +59,25 @@ def single_threaded_blas() -> Iterator[None]:
     ...     float(np.ones((2, 2)) @ np.ones(2) @ np.ones(2))
     4.0
     """
-    global _depth, _limiter
-    control = _controlling_thread(os.getpid())
+    global _depth, _before
     with _lock:
         if _depth == 0:
-            _limiter = control.submit(lambda: _controller().limit(limits=1).__enter__()).result()
+            _before = [library.get_num_threads() for library in _controller().lib_controllers]
+            _set_blas_threads([1] * len(_before))
         _depth += 1
     try:
         yield
     finally:
         with _lock:
             _depth -= 1
-            if _depth == 0 and _limiter is not None:
-                control.submit(_limiter.__exit__, None, None, None).result()
-                _limiter = None
+            if _depth == 0:
+                _set_blas_threads(_before)
 
 
 def _forget_in_child() -> None:
     """A forked child has none of its parent's threads, and is in nobody's ``with`` block."""
-    global _depth, _limiter, _lock
-    _depth, _limiter, _lock = 0, None, threading.Lock()
+    global _depth, _lock
+    _depth, _lock = 0, threading.Lock()
 
 
 if hasattr(os, "register_at_fork"):

@@ -43,7 +43,7 @@ def log_wealth(observations: np.ndarray, mean: float) -> float:
 
     Examples
     --------
-    >>> log_wealth(np.full(100, 0.9), 0.5) > np.log(1e10)
+    >>> log_wealth(np.full(100, 0.9), 0.5) > 23  # a fortune of 1e10
     True
     """
     if mean <= 0:

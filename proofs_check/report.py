@@ -154,8 +154,8 @@ def _print_left_out(report: Report, console: Console) -> None:
             console.print(text, soft_wrap=True)
     for claim in report.without_real_data:
         left = [entry for entry in report.left_out if entry.claim == claim and entry.real]
-        costly = any(entry.costly for entry in left)
-        what = "was tried on no real data" if costly else "meets its hypotheses on no real data"
+        applies = any(entry.costly for entry in left)
+        what = "was tried on no real data" if applies else "meets its hypotheses on no real data"
         why = f": {escape(min(entry.reason for entry in left))}" if left else ""
         text = f"[bold]{claim}[/bold] {what} here{why}"
         console.print(text, soft_wrap=True)

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..kernels import gram as kernels
 from ..sketches import BucketMatrix
-from ..solve import least_squares_step
+from ..solve import EPS, SAFE_CONDITION, column_norms, least_squares_step, rounding_error
 
 
 class _Previous:
@@ -115,9 +115,12 @@ class FactoredReduction(Reduction):
     ----------
     target : ndarray of float64, shape (rank, d2)
         ``Q'Y``: the loss is ``||R T - target||^2`` plus a constant, and ``R T* = target``.
+    zero : float
+        Singular values of ``X`` up to this count as zero: ``max(n, d1) eps sigma_1``.
     """
 
     target: np.ndarray
+    zero: float
 
     @abstractmethod
     def image(self, T: np.ndarray) -> np.ndarray:
@@ -181,6 +184,7 @@ class FactoredState(State):
         self.reduction = reduction
         self.residual = reduction.target.copy()
         self._is_zero = True
+        self._noise = rounding_error(self.residual)  # of the fitted values, (d2,)
         self._table: np.ndarray | None = None  # None while T is zero or known by its image only
 
     def fit(self, blocks: Sequence[Block]) -> None:
@@ -195,10 +199,23 @@ class FactoredState(State):
         else:
             images = [self.reduction.columns(block, self) for block in blocks]
             W = images[0] if len(images) == 1 else np.hstack(images)
-            M = least_squares_step(W, self.residual)
+            noise = np.concatenate(
+                [self._noise_in(*pair) for pair in zip(blocks, images, strict=True)]
+            )
+            M = least_squares_step(W, self.residual, noise)
+            terms = column_norms(W) @ np.abs(M)
+            self._noise = np.maximum(self._noise, W.shape[1] * EPS * terms)
             self.residual = self.residual - W @ M
         self._table = self._after(explicit, M)
         self._is_zero = False
+
+    def _noise_in(self, block: Block, image: np.ndarray) -> np.ndarray:
+        """Rounding error (norm) of each column of the image of a block."""
+        if isinstance(block, _Previous):
+            return self._noise
+        if isinstance(block, NoiseColumns):  # no more than in any column
+            return np.zeros(image.shape[1])
+        return self.reduction.zero * column_lengths(block)
 
     def _after(self, explicit: Sequence[ExplicitBlock], M: np.ndarray) -> np.ndarray | None:
         """The new table, unless it is known by its image only."""
@@ -240,6 +257,23 @@ def without_empty_buckets(block: Block) -> Block:
 def width(block: ExplicitBlock) -> int:
     """Number of columns."""
     return block.m if isinstance(block, BucketMatrix) else block.shape[1]
+
+
+def column_lengths(block: ExplicitBlock, weights: np.ndarray | None = None) -> np.ndarray:
+    """Length of each column; with ``weights`` (d1,), of ``diag(weights)^{1/2} block``."""
+    if isinstance(block, BucketMatrix):
+        return np.sqrt(np.bincount(block.buckets, weights, minlength=block.m))
+    return column_norms(block) if weights is None else np.sqrt(weights @ (block * block))
+
+
+def is_harmless(normal: np.ndarray, gram: Any, blocks: Sequence[ExplicitBlock]) -> bool:
+    """Whether no column of ``X H`` is what is left of larger ones that cancelled.
+
+    ``H'X'XH`` has lost such a column's digits; those of ``X H`` may still be good.
+    """
+    diagonal = gram.diagonal()
+    before = np.concatenate([column_lengths(block, diagonal) for block in blocks]) ** 2
+    return bool((normal.diagonal() > SAFE_CONDITION * before).all())
 
 
 def inner_product(block: ExplicitBlock, rows: np.ndarray) -> np.ndarray:
@@ -319,7 +353,7 @@ def choose_reduction(X: Any, Y: np.ndarray, eps: float, max_dense: int) -> Reduc
         return SingularValueReduction(X, Y, eps)
     gram = (X.T @ X).tocsr()
     gram.sort_indices()
-    eliminated, remaining = eliminated_columns(gram)
+    eliminated, remaining = eliminated_columns(gram, max(X.shape) * eps)
     if remaining.size <= max_dense:
         return EliminationReduction(X, Y, eps, gram, eliminated, remaining)
     return NormalReduction(X, Y, gram, remaining.size)

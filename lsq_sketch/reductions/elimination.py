@@ -21,6 +21,7 @@ from .base import (
     FactoredReduction,
     NoiseColumns,
     inner_product,
+    is_harmless,
     normal_matrix,
     squared_norm,
 )
@@ -30,17 +31,26 @@ MIN_BLOCK_ROWS = 4096
 SVD_SIZE = 2500
 """Up to this rank singular values come from an SVD; beyond it from the Gram matrix."""
 
+LANCZOS_VECTORS = 40
+
+LARGEST_MULTIPLIER = 10.0
+"""Threshold pivoting: elimination may not blow up rounding errors by more. One-hot: at most 1."""
+
 SPECTRUM_SIZE = 20_000
 """Beyond this rank the whole spectrum of a design that is not one field is refused."""
 
 
-def eliminated_columns(gram: sp.csr_array) -> tuple[np.ndarray, np.ndarray]:
+def eliminated_columns(gram: sp.csr_array, zero: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
     """Nonzero columns of ``X`` in two sets, the first mutually orthogonal and as large as easy.
+
+    Columns whose elimination would take multipliers above `LARGEST_MULTIPLIER` are not eliminated.
 
     Parameters
     ----------
     gram : scipy.sparse.csr_array, shape (d1, d1)
         ``X'X``.
+    zero : float
+        Columns up to this length, relative to the longest, count as zero.
 
     Returns
     -------
@@ -49,8 +59,11 @@ def eliminated_columns(gram: sp.csr_array) -> tuple[np.ndarray, np.ndarray]:
     """
     degrees = np.diff(gram.indptr)
     order = np.argsort(degrees, kind="stable")
-    active = gram.diagonal() > 0
-    chosen = kernels.independent_columns(gram.indptr, gram.indices, order[active[order]])
+    diagonal = gram.diagonal()
+    active = diagonal > zero**2 * diagonal.max()
+    largest = abs(gram).max(axis=1).toarray().ravel()
+    pivots = active & (largest <= LARGEST_MULTIPLIER * diagonal)
+    chosen = kernels.independent_columns(gram.indptr, gram.indices, order[pivots[order]])
     return np.flatnonzero(chosen), np.flatnonzero(active & ~chosen)
 
 
@@ -62,9 +75,9 @@ class EliminationReduction(FactoredReduction):
     Schur complement ``S = R_s'R_s``. For a design of one field nothing remains and all is closed
     form; for user + movie designs the remaining columns are about the smaller field.
 
-    ``S`` comes from the Gram matrix (the Cholesky shortcut) if, with unit diagonal, its nonzero
-    eigenvalues exceed ``sqrt(eps)`` and the directions taken as zero are seen to have no image
-    under ``X`` itself; otherwise ``R_s`` comes from QR of the remaining columns, projected.
+    ``S`` comes from the Gram matrix (the Cholesky shortcut) if its nonzero eigenvalues exceed
+    ``sqrt(eps) sigma_1^2`` and the directions taken as zero are seen to have no image under ``X``
+    itself; otherwise ``R_s`` comes from QR of the remaining columns, projected.
 
     Parameters
     ----------
@@ -91,7 +104,7 @@ class EliminationReduction(FactoredReduction):
         self._gram_is_safe = True
         self._eliminated, self._remaining = eliminated, remaining
         self._d1 = X.shape[1]
-        self._zero = max(X.shape) * eps  # relative to the spectral norm
+        self.zero = max(X.shape) * eps * self.spectral_norm
         diagonal = gram.diagonal()[eliminated]
         self._root = np.sqrt(diagonal)
         A = gram[remaining][:, eliminated].tocsr()
@@ -117,22 +130,23 @@ class EliminationReduction(FactoredReduction):
 
     def _factor_schur_complement(self, X: sp.csr_array, A: sp.csr_array) -> bool:
         schur = self._gram[self._remaining][:, self._remaining].toarray()
-        scale = np.sqrt(schur.diagonal())
         schur -= (self._regression @ A.T).toarray()
-        values, vectors = scipy.linalg.eigh(schur / scale[:, None] / scale)
-        nonzero = values > SAFE_CONDITION
-        null = vectors[:, ~nonzero] / scale[:, None]
+        scale = 4.0 ** np.floor(np.log2(self.spectral_norm))  # exact, and so are the eigenvectors
+        values, vectors = scipy.linalg.eigh(schur / scale)
+        values *= scale
+        nonzero = values > SAFE_CONDITION * self.spectral_norm**2
+        null = vectors[:, ~nonzero]
         if null.size:
             directions = np.zeros((self._d1, null.shape[1]))
             directions[self._remaining] = null
             directions[self._eliminated] = -(self._regression.T @ null)
             image = np.sqrt(((X @ directions) ** 2).sum(axis=0))
             length = np.sqrt((directions**2).sum(axis=0))
-            if (image > self._zero * self.spectral_norm * length).any():
+            if (image > self.zero * length).any():
                 return False
         root, kept = np.sqrt(values[nonzero]), vectors[:, nonzero]
-        self._factor = root[:, None] * kept.T * scale
-        self._right_inverse = kept / scale[:, None] / root
+        self._factor = root[:, None] * kept.T
+        self._right_inverse = kept / root
         self._null = null
         return True
 
@@ -150,7 +164,7 @@ class EliminationReduction(FactoredReduction):
         triangle = triangular_factor(blocks)
         U, sigma, Vt = scipy.linalg.svd(triangle[:q, :q], full_matrices=True)
         nonzero = np.zeros(q, dtype=bool)
-        nonzero[: sigma.size] = sigma > self._zero * self.spectral_norm
+        nonzero[: sigma.size] = sigma > self.zero
         sigma = sigma[nonzero[: sigma.size]]
         self._factor = sigma[:, None] * Vt[nonzero]
         self._right_inverse = Vt[nonzero].T / sigma
@@ -166,22 +180,22 @@ class EliminationReduction(FactoredReduction):
     def spectral_norm(self) -> float:
         """The largest singular value of ``X``."""
         if self._remaining.size == 0:
-            return float(self._root.max(initial=0.0))
-        if self._d1 <= 2:
-            return float(np.sqrt(np.linalg.eigvalsh(self._gram.toarray())[-1]))
-        return float(np.sqrt(_largest_eigenvalue(self._gram)))
+            return float(np.sqrt(self._gram.diagonal().max()))
+        return spectral_norm(self._gram)
 
     @cached_property
     def smallest_singular_value(self) -> float:
         """The smallest nonzero singular value of ``X``: inverse iteration (Lanczos)."""
         if self._remaining.size == 0 or self.rank <= SVD_SIZE or "singular_values" in self.__dict__:
             return float(self.singular_values[-1])
+        # in the coordinates of R: (R R')^{-1} is symmetric, with eigenvalues 1/sigma_j^2
+        scale = float(self._gram.diagonal().max())
         inverse = LinearOperator(
-            (self._d1, self._d1),
-            matvec=lambda b: self.preimage(self._coordinates(b.reshape(-1, 1)))[:, 0],
+            (self.rank, self.rank),
+            matvec=lambda z: scale * self._coordinates(self.preimage(z.reshape(-1, 1)))[:, 0],
             dtype=np.float64,
         )
-        return float(1 / np.sqrt(_largest_eigenvalue(inverse)))
+        return float(np.sqrt(scale / largest_eigenvalue(inverse)))
 
     @cached_property
     def singular_values(self) -> np.ndarray:
@@ -240,7 +254,10 @@ class EliminationReduction(FactoredReduction):
             buckets = blocks[0].buckets[self._eliminated]
             weights = np.bincount(buckets, self._root**2, minlength=blocks[0].m)
             return moments / np.where(weights > 0, weights, 1.0)[:, None]
-        return cholesky_solve(normal_matrix(self._gram, blocks), moments)
+        normal = normal_matrix(self._gram, blocks)
+        if not is_harmless(normal, self._gram, blocks):
+            return None
+        return cholesky_solve(normal, moments)
 
     def preimage(self, Z: np.ndarray) -> np.ndarray:
         """The table of minimum norm with ``R T = Z``: back substitution, then projection."""
@@ -275,10 +292,21 @@ class EliminationReduction(FactoredReduction):
         return squared_norm(self.image(T) - self.target)
 
 
-def _largest_eigenvalue(operator: Any) -> float:
-    start = np.random.default_rng(0).standard_normal(operator.shape[0])
-    size = min(operator.shape[0] - 1, 40)
+def spectral_norm(gram: sp.csr_array) -> float:
+    """The largest singular value of ``X`` from ``X'X``, whatever its scale."""
+    scale = float(gram.diagonal().max())
+    return float(np.sqrt(scale * largest_eigenvalue(gram / scale))) if scale > 0 else 0.0
+
+
+def largest_eigenvalue(operator: Any) -> float:
+    """The largest eigenvalue of a symmetric matrix or operator of size about 1 (Lanczos)."""
+    n = operator.shape[0]
+    if n <= LANCZOS_VECTORS:
+        dense = operator @ np.eye(n)
+        return float(np.linalg.eigvalsh((dense + dense.T) / 2)[-1])
+    start = np.random.default_rng(0).standard_normal(n)
     values = eigsh(
-        operator, k=1, which="LA", v0=start, ncv=max(2, size), tol=EPS, return_eigenvectors=False
-    )
+        operator, k=1, which="LA", v0=start, ncv=LANCZOS_VECTORS, tol=EPS,
+        return_eigenvectors=False,
+    )  # fmt: skip
     return float(values[0])

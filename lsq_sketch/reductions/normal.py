@@ -12,7 +12,7 @@ from scipy.sparse.linalg import lsmr
 
 from ..errors import TooLargeError
 from ..sketches import BucketMatrix
-from ..solve import EPS, cholesky_solve, qr_solve, triangular_factor
+from ..solve import EPS, cholesky_solve, qr_solve, rounding_error, triangular_factor
 from ..threads import row_chunks
 from .base import (
     Block,
@@ -22,13 +22,15 @@ from .base import (
     State,
     _Previous,
     add_blocks,
+    column_lengths,
     inner_product,
+    is_harmless,
     normal_matrix,
     squared_norm,
     width,
     without_empty_buckets,
 )
-from .elimination import _largest_eigenvalue
+from .elimination import spectral_norm
 
 MIN_BLOCK_ROWS = 4096
 
@@ -88,7 +90,7 @@ class NormalReduction(Reduction):
     @cached_property
     def spectral_norm(self) -> float:
         """The largest singular value of ``X`` (Lanczos)."""
-        return float(np.sqrt(_largest_eigenvalue(self.gram)))
+        return spectral_norm(self.gram)
 
     @cached_property
     def optimum(self) -> np.ndarray:
@@ -99,9 +101,10 @@ class NormalReduction(Reduction):
                 self.X, self.Y[:, t], atol=EPS, btol=EPS, conlim=0, maxiter=10 * min(self.X.shape)
             )
             T[:, t] = solved[0]
-        gradient = self.X.T @ (self.Y - self.X @ T)
-        size = np.sqrt(squared_norm(self.moments)) or 1.0
-        reached = np.sqrt(squared_norm(gradient)) / size
+        residual = self.Y - self.X @ T
+        frobenius = np.sqrt(self.gram.diagonal().sum())
+        size = frobenius * np.sqrt(squared_norm(residual)) + np.sqrt(squared_norm(self.moments))
+        reached = np.sqrt(squared_norm(self.X.T @ residual)) / (size or 1.0)
         if reached > GRADIENT_TOLERANCE:
             warnings.warn(
                 f"LSMR stopped with a relative gradient of {reached:.1e}; excess losses below "
@@ -159,7 +162,10 @@ class NormalState(State):
             else:
                 explicit.append(block)
         moments = np.vstack([inner_product(block, self._gradient) for block in explicit])
-        M = cholesky_solve(normal_matrix(self.reduction.gram, explicit), moments)
+        normal = normal_matrix(self.reduction.gram, explicit)
+        M = None
+        if is_harmless(normal, self.reduction.gram, explicit):
+            M = cholesky_solve(normal, moments)
         if M is None:
             M = self._solve_by_qr(explicit)
         step = add_blocks(explicit, M)
@@ -179,4 +185,8 @@ class NormalState(State):
             ]
             factors.append(np.hstack([*images, Y[a:b] - part @ self.table]))
         triangle = triangular_factor(factors)
-        return qr_solve(triangle[:k, :k], triangle[:k, k:])
+        W = triangle[:k, :k]
+        frobenius = np.sqrt(self.reduction.gram.diagonal().sum())
+        cancelled = np.concatenate([column_lengths(block) for block in blocks])
+        noise = np.maximum(rounding_error(W), max(X.shape) * EPS * frobenius * cancelled)
+        return qr_solve(W, triangle[:k, k:], noise)

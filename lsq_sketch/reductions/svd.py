@@ -39,7 +39,8 @@ class SingularValueReduction(FactoredReduction):
         else:
             factor, moments = X, Y
         U, sigma, self.Vt = _svd(factor)
-        rank = int((sigma > max(n, d1) * eps * sigma[0]).sum())
+        self.zero = float(max(n, d1) * eps * sigma[0])
+        rank = int((sigma > self.zero).sum())
         self._sigma = sigma[:rank]
         self.Vt = self.Vt[:rank]
         self.target = U[:, :rank].T @ moments
