@@ -22,7 +22,7 @@ eps / e_0 = 1/2 on the mean of e_i / e_0, at the first such i.
 
 Experiment
 ----------
-Trajectories of i rounds, on instances where i is at most 200.
+Trajectories of i rounds, on instances where i is at most 500.
 """
 
 import math
@@ -38,7 +38,7 @@ from ..profile import Profile
 
 KIND = Kind.UPPER_BOUND
 
-ACCURACY, MOST_ROUNDS = 0.5, 200
+ACCURACY, MOST_ROUNDS = 0.5, 500
 
 
 def rounds(rho: float, m: int, accuracy: float) -> int:

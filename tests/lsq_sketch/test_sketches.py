@@ -1,5 +1,6 @@
 """Bucket matrices and count sketches: products, adjoints, laws of the draw, normal equations."""
 
+import tracemalloc
 from itertools import pairwise, product
 
 import numpy as np
@@ -379,6 +380,19 @@ def test_normal_equations_of_wide_rows(wide):
     X = sp.csr_array(X[:, rng.permutation(250)])
     for m in (3, 40):
         check_normal_equations(X, rng.standard_normal((20, 2)), CountSketch(250, m, rng))
+
+
+def test_one_row_of_thousands_takes_memory_for_its_buckets_not_its_pairs():
+    rng = np.random.default_rng(5)
+    X = sp.csr_array(rng.standard_normal((1, 2500)))
+    C = CountSketch(2500, 6, rng)
+    tracemalloc.start()
+    try:
+        check_normal_equations(X, [2.0], C)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 100 * 2500 * 8  # its pairs would be 1250 * 2500
 
 
 def test_normal_equations_of_collisions_in_one_bucket():
