@@ -10,9 +10,8 @@ from typing import Annotated
 
 import typer
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from proofs_check.console import console, fail, run_app
+from proofs_check.console import console, fail, progress_bar, run_app
 
 from .columns import Columns
 from .output import provenance, save
@@ -92,16 +91,7 @@ def _find(name: str) -> Recipe:
 
 
 def _compute_with_progress(recipe: Recipe, seed: int, profile: str) -> Columns:
-    err = console(stderr=True)
-    with Progress(
-        TextColumn(recipe.id),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        console=err,
-        disable=not err.is_terminal,
-        transient=True,
-    ) as bar:
+    with progress_bar(recipe.id) as bar:
         task = bar.add_task(recipe.id, total=None)
         return recipe.compute(
             seed, profile, lambda done, total: bar.update(task, completed=done, total=total)

@@ -14,7 +14,7 @@ from . import _validate
 from .cce import _validate_problem
 from .kernels import alternating as kernels
 from .problem import LeastSquares
-from .reductions.base import column_lengths, squared_norm
+from .reductions.base import squared_norm
 from .reductions.svd import SingularValueReduction
 from .rng import generator
 from .sketches import BucketMatrix, sketched_least_squares
@@ -175,7 +175,7 @@ class _Design:
             reduction = problem.reduction
             assert isinstance(reduction, SingularValueReduction)
             self._factor = reduction.factor
-            self._zero = reduction.zero
+            self._noise = reduction.image_noise
             self.by_column = sp.csc_array(self._factor)
             self.targets, self.constant = reduction.target, problem.optimal_loss
         self.weights = np.asarray((self.by_column * self.by_column).sum(axis=0)).ravel()
@@ -184,7 +184,7 @@ class _Design:
         """The codebook of least loss for given assignments."""
         if self._factor is None:
             return sketched_least_squares(self._rows, targets, A)
-        return least_squares_step(A.apply(self._factor), targets, self._zero * column_lengths(A))
+        return least_squares_step(A.apply(self._factor), targets, self._noise(A))
 
 
 class _Chunk:

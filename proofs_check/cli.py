@@ -8,13 +8,12 @@ from typing import Annotated
 
 import typer
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from lsq_sketch import __version__
 
 from .claim import Claim, registry
-from .console import INTERRUPTED, console, fail, run_app
+from .console import INTERRUPTED, console, fail, progress_bar, run_app
 from .instances import InstanceError, catalogue, from_files, unavailable
 from .profile import PROFILES
 from .report import STYLES, number, print_report, write_json
@@ -204,16 +203,7 @@ def _run_with_progress(
     alpha: float,
     jobs: int | None,
 ) -> Report:
-    err = console(stderr=True)
-    with Progress(
-        TextColumn("checking"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        console=err,
-        disable=not err.is_terminal,
-        transient=True,
-    ) as bar:
+    with progress_bar("checking") as bar:
         task = bar.add_task("checking", total=None)
         return run(
             claims,

@@ -400,7 +400,6 @@ def test_file_that_cannot_be_written(capsys, tmp_path, monkeypatch):
     assert [file.name for file in tmp_path.iterdir()] == ["dense-convergence.pdf"]
 
 
-@pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
 def test_interrupt_ends_cleanly(tmp_path):
     program = (
         "import figures.cli as cli, figures.registry as r, sys, time\n"

@@ -13,6 +13,9 @@ from ..kernels import gram as kernels
 from ..sketches import BucketMatrix
 from ..solve import EPS, SAFE_CONDITION, column_norms, least_squares_step, rounding_error
 
+FACTOR_NOISE = 10.0
+"""Rounding errors of a computed factor, over ``max(n, d1) eps sigma_1``: more in tiny sizes."""
+
 
 class _Previous:
     """Stands for ``T_{i-1}``, the columns of the table fitted so far."""
@@ -134,6 +137,10 @@ class FactoredReduction(Reduction):
     def preimage(self, Z: np.ndarray) -> np.ndarray:
         """The table of minimum norm with ``R T = Z``."""
 
+    def image_noise(self, block: ExplicitBlock) -> np.ndarray:
+        """Rounding error (norm) to be expected in each column of ``R H``, where terms cancel."""
+        return FACTOR_NOISE * self.zero * column_lengths(block)
+
     def solve_explicit(
         self, blocks: Sequence[ExplicitBlock], residual: np.ndarray
     ) -> np.ndarray | None:
@@ -215,7 +222,7 @@ class FactoredState(State):
             return self._noise
         if isinstance(block, NoiseColumns):  # no more than in any column
             return np.zeros(image.shape[1])
-        return self.reduction.zero * column_lengths(block)
+        return self.reduction.image_noise(block)
 
     def _after(self, explicit: Sequence[ExplicitBlock], M: np.ndarray) -> np.ndarray | None:
         """The new table, unless it is known by its image only."""

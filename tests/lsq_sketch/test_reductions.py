@@ -258,6 +258,23 @@ def test_zero_columns_alone_in_their_buckets(form, noise):
         assert np.linalg.norm(r.table) <= 1e6 * np.linalg.norm(twin.optimum)
 
 
+@pytest.mark.parametrize("seed", [713, 2464, 3949, 4304, 5101, 6114, 6471, 7798, *range(30)])
+def test_a_zero_column_of_a_small_design(seed):
+    """In few dimensions LAPACK's rounding exceeds ``max(n, d1) eps`` at times: the named seeds."""
+    rng = np.random.default_rng(seed)
+    n, d1 = rng.integers(4, 12), rng.integers(3, 9)
+    X = rng.standard_normal((n, d1))
+    X[:, rng.integers(d1)] = 0
+    Y = rng.standard_normal((n, 1))
+    p, twin = LeastSquares(X, Y), twins.Problem(X, Y)
+    C = BucketMatrix(rng.integers(0, d1, d1), d1, rng.choice([-1.0, 1.0], d1))
+    stage = resolve(p, C)
+    best = twin.loss(twin.fit(C.to_sparse().toarray()))
+    assert stage.loss == pytest.approx(best, rel=1e-8)
+    assert p.loss(stage.table) == pytest.approx(best, rel=1e-8)
+    assert np.abs(stage.table).max() <= 1e8
+
+
 @pytest.mark.filterwarnings("ignore:LSMR stopped:RuntimeWarning")
 @pytest.mark.parametrize("kind", KINDS)
 def test_dense_cce_is_monotone_on_ill_conditioned_designs(kind):
