@@ -9,14 +9,29 @@ import scipy.linalg
 
 from ..sketches import BucketMatrix
 from ..solve import triangular_factor
-from ..threads import row_chunks
+from ..threads import for_each, row_chunks
 from .base import FactoredReduction, NoiseColumns
 
-MIN_BLOCK_ROWS = 4096
+BLOCK_ROWS = 4
+"""A row block has at least so many rows for each column."""
+
+PARTS = 8
+"""Row blocks whose Gram matrices are formed side by side."""
+
+SAFE_GRAM = 1e-3
+"""Smallest ratio of the extreme eigenvalues of ``X'X`` at which they replace the SVD: condition 32.
+
+The smallest singular value then has a relative error of about ``eps / SAFE_GRAM``, the target of
+``eps / sqrt(SAFE_GRAM)``.
+"""
 
 
 class SingularValueReduction(FactoredReduction):
-    """``R = S V'`` and ``target = U'Y`` by QR of ``[X Y]`` (in row blocks), then an SVD of ``R``.
+    """``R = S V'`` and ``target = U'Y`` for a dense design ``X = U S V'``.
+
+    By QR of ``[X Y]`` in row blocks, then an SVD of the triangle. A tall design of condition below
+    32 is spared that: eigenvectors of ``X'X`` do, with an error that is harmless there (see
+    `SAFE_GRAM`).
 
     Gaussian noise is drawn in rotated coordinates: ``V'G`` has the law of ``G``, so ``X G`` has
     the law of ``U S G'`` and no iteration needs ``V``. The table is that of minimum norm.
@@ -30,20 +45,11 @@ class SingularValueReduction(FactoredReduction):
     """
 
     def __init__(self, X: np.ndarray, Y: np.ndarray, eps: float):
-        n, d1 = X.shape
-        if n > d1:
-            rows = max(MIN_BLOCK_ROWS, 2 * (d1 + Y.shape[1]))
-            blocks = [np.hstack([X[a:b], Y[a:b]]) for a, b in row_chunks(n, rows)]
-            triangle = triangular_factor(blocks)
-            factor, moments = triangle[:d1, :d1], triangle[:d1, d1:]
-        else:
-            factor, moments = X, Y
-        U, sigma, self.Vt = _svd(factor)
-        self.zero = float(max(n, d1) * eps * sigma[0])
+        found = _by_gram(X, Y) if len(X) >= 2 * X.shape[1] else None
+        sigma, self.Vt, target = _by_qr(X, Y) if found is None else found
+        self.zero = float(max(X.shape) * eps * sigma[0])
         rank = int((sigma > self.zero).sum())
-        self._sigma = sigma[:rank]
-        self.Vt = self.Vt[:rank]
-        self.target = U[:, :rank].T @ moments
+        self._sigma, self.Vt, self.target = sigma[:rank], self.Vt[:rank], target[:rank]
 
     @property
     def singular_values(self) -> np.ndarray:
@@ -87,6 +93,37 @@ class SingularValueReduction(FactoredReduction):
         columns = rng.standard_normal((self.rank, m))
         columns *= self._sigma[:, None]
         return NoiseColumns(columns)
+
+
+def _by_gram(X: np.ndarray, Y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+    """``sigma``, ``V'`` and ``U'Y`` from ``X'X``, if its condition makes that harmless."""
+    pieces = row_chunks(len(X), -(-len(X) // PARTS))
+    scale = 2.0 ** np.floor(np.log2(np.abs(X).max() or 1.0))  # squares stay in range, exactly
+
+    def products(piece: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+        part = X[slice(*piece)] / scale
+        return part.T @ part, part.T @ Y[slice(*piece)]
+
+    parts = for_each(products, pieces)
+    values, vectors = scipy.linalg.eigh(sum(gram for gram, _ in parts))
+    if not values[0] > SAFE_GRAM * values[-1]:
+        return None
+    root, V = np.sqrt(values[::-1]), vectors[:, ::-1]
+    target = (V / root).T @ sum(moments for _, moments in parts)
+    return scale * root, np.ascontiguousarray(V.T), target
+
+
+def _by_qr(X: np.ndarray, Y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """``sigma``, ``V'`` and ``U'Y`` by QR of ``[X Y]`` and an SVD of the triangle."""
+    n, d1 = X.shape
+    factor, moments = X, Y
+    if n > d1:
+        count = max(1, n // (BLOCK_ROWS * (d1 + Y.shape[1])))
+        blocks = [np.hstack([X[a:b], Y[a:b]]) for a, b in row_chunks(n, -(-n // count))]
+        triangle = triangular_factor(blocks)
+        factor, moments = triangle[:d1, :d1], triangle[:d1, d1:]
+    U, sigma, Vt = _svd(factor)
+    return sigma, Vt, U.T @ moments
 
 
 def _svd(A: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -159,12 +159,38 @@ def test_scaling_targets_scales_the_optimum(name, scale):
     np.testing.assert_allclose(q.excess(0 * q.optimum), scale**2 * p.excess(0 * p.optimum))
 
 
-def test_many_row_blocks():
+def test_many_row_blocks(monkeypatch):
     """More rows than one block of QR holds: the blocks' triangles are factored together."""
+    monkeypatch.setattr(svd, "SAFE_GRAM", np.inf)  # no shortcut
     rng = rng_of(3)
-    X, Y = rng.standard_normal((2 * svd.MIN_BLOCK_ROWS + 77, 5)), targets(2 * 4096 + 77)
-    assert len(X) > 2 * svd.MIN_BLOCK_ROWS
+    X, Y = rng.standard_normal((977, 5)), targets(977)
+    assert len(X) > 20 * svd.BLOCK_ROWS * X.shape[1]
     check_against_lstsq(LeastSquares(X, Y), X, Y)
+
+
+@pytest.mark.parametrize("scale", [2.0**-300, 1.0, 3e100])
+@pytest.mark.parametrize("condition", [1.0, 5.0, 25.0])
+def test_the_gram_shortcut_is_harmless_where_it_is_taken(monkeypatch, condition, scale):
+    rng = rng_of(4)
+    X = scale * with_spectrum(90, 12, np.geomspace(1, 1 / condition, 12), rng)
+    Y = targets(90)
+    short = svd.SingularValueReduction(X, Y, EPS)
+    assert svd._by_gram(X, Y) is not None
+    monkeypatch.setattr(svd, "SAFE_GRAM", np.inf)
+    full = svd.SingularValueReduction(X, Y, EPS)
+    np.testing.assert_allclose(short.singular_values, full.singular_values, rtol=EPS / 1e-3)
+    np.testing.assert_allclose(short.optimum, full.optimum, rtol=1e-11, atol=1e-13 / scale)
+    T = rng.standard_normal((12, Y.shape[1])) / scale
+    assert short.excess(T) == pytest.approx(full.excess(T), rel=1e-12)
+
+
+@pytest.mark.parametrize("condition", [100.0, 1e8])
+def test_the_gram_shortcut_is_not_taken_where_it_would_harm(condition):
+    X = with_spectrum(90, 12, np.geomspace(1, 1 / condition, 12), rng_of(5))
+    assert svd._by_gram(X, targets(90)) is None
+    X[:, 3] = X[:, 2]
+    assert svd._by_gram(X, targets(90)) is None
+    assert svd._by_gram(np.zeros((90, 12)), targets(90)) is None
 
 
 def test_longdouble_data_have_the_precision_they_are_computed_with():
