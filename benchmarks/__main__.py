@@ -103,12 +103,13 @@ def main(
 
 def _table(timings: list[Timing]) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 2))
-    for name in ("", "median", "least", "times ours"):
+    for name in ("", "median", "least", "times ours", "(least)"):
         table.add_column(name, justify="left" if not name else "right", no_wrap=True)
     for timing in timings:
         label = timing.name if timing.role != "limit" else f"[dim]limit: {timing.name}[/]"
-        ratio = f"{timing.ratio:.2f}" if timing.role != "ours" else ""
-        table.add_row(label, f"{timing.median:.4f} s", f"{timing.least:.4f} s", ratio)
+        ratios = [f"{timing.ratio:.2f}", f"({timing.least_ratio:.2f})"]
+        row = ratios if timing.role != "ours" else ["", ""]
+        table.add_row(label, f"{timing.median:.4f} s", f"{timing.least:.4f} s", *row)
     return table
 
 

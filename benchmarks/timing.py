@@ -55,8 +55,9 @@ class Timing:
         Role: ours, peer or limit.
     median, least : float
         Seconds, for the whole work.
-    ratio : float
-        Its median over ours: above 1, ours is faster.
+    ratio, least_ratio : float
+        Its median over ours, and its least over ours: above 1, ours is faster. Where they differ
+        much, something else kept the machine busy.
     repeats : int
     """
 
@@ -65,6 +66,7 @@ class Timing:
     median: float
     least: float
     ratio: float
+    least_ratio: float
     repeats: int
 
     def as_dict(self) -> dict[str, Any]:
@@ -96,9 +98,9 @@ def measure(benchmark: Benchmark, repeats: int) -> list[Timing]:
             start = time.perf_counter()
             contender.run()
             seconds[name].append((time.perf_counter() - start) / contender.share)
-    ours = median(seconds["ours"])
+    ours, least = median(seconds["ours"]), min(seconds["ours"])
     return [
         Timing(name, role, median(seconds[name]), min(seconds[name]),
-               median(seconds[name]) / ours, repeats)
+               median(seconds[name]) / ours, min(seconds[name]) / least, repeats)
         for name, role, _ in contenders
     ]  # fmt: skip

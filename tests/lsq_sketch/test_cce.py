@@ -118,7 +118,7 @@ def test_fewer_columns_than_targets(shape, noise):
     excess would fall faster than the algorithm's, or than that of the table returned.
     """
     n, d1, d2 = shape
-    for seed in range(10):
+    for seed in range(10 if n < 100 else 3):
         rng = np.random.default_rng(seed)
         X, Y = rng.standard_normal((n, d1)), rng.standard_normal((n, d2))
         p, draws = LeastSquares(X, Y), np.random.default_rng(seed)

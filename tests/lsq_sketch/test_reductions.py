@@ -126,6 +126,24 @@ def test_the_same_trajectory_with_fewer_columns_than_targets(kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("design", DESIGNS)
+def test_fitting_any_columns(kind, design):
+    """Dense ones, with and without a bucket matrix beside them; with the table so far, too."""
+    X, Y = DESIGNS[design]
+    d1 = X.shape[1]
+    rng = np.random.default_rng(15)
+    G, C = rng.standard_normal((d1, 3)), CountSketch(d1, 4, rng)
+    p, twin = reduce(kind, X, Y), twins.Problem(X, Y)
+    state = p.reduction.start()
+    state.fit([G])
+    assert state.excess == pytest.approx(twin.excess(twin.fit(G)), rel=1e-8)
+    state.fit([PREVIOUS, G[:, :1], C])
+    H = np.hstack([twin.fit(G), G[:, :1], C.to_sparse().toarray()])
+    assert state.excess == pytest.approx(twin.excess(twin.fit(H)), rel=1e-8)
+    assert p.excess(state.table) == pytest.approx(state.excess, rel=1e-8)
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_the_same_sparse_trajectory(kind):
     X, Y = DESIGNS["full rank"]
     tables, labels, costs, resolved = twins.sparse_cce(X, Y, 10, 5, np.random.default_rng(3))

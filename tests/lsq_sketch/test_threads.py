@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+import scipy.linalg
 import scipy.sparse as sp
 from threadpoolctl import threadpool_info, threadpool_limits
 
@@ -18,8 +19,10 @@ from lsq_sketch import (
     dense_cce,
     kmeans,
     one_shot,
+    problem,
     sketched_normal_equations,
     sketches,
+    solve,
     sparse_cce,
     threads,
 )
@@ -75,6 +78,7 @@ def trajectories():
     out = []
     for X, Y in (dense, sparse):
         p = LeastSquares(X, Y)
+        assert p.rank > 0  # the first to ask for the reduction
         out += [p.optimum, p.rho, p.optimal_loss, p.singular_values, p.excess(np.ones((p.d1, 2)))]
         for noise in ("gaussian", "whitened", "count-sketch"):
             r = dense_cce(p, 12, 3, noise, rng=4)
@@ -180,15 +184,18 @@ def test_for_each_uses_several_threads(monkeypatch):
     threads.for_each(lambda piece: meeting.wait(), [0, 1])
 
 
-def test_for_each_within_for_each(monkeypatch):
-    """As many pieces inside as there are threads: they must not wait for each other's threads."""
-    monkeypatch.setattr(threads, "thread_count", lambda: 2)
+def test_for_each_within_for_each():
+    """As many pieces as threads, each with pieces of its own: they must not wait for each other.
 
-    def outer(piece):
-        return threads.for_each(lambda inner: (piece, inner), [0, 1, 2])
-
-    expected = [[(piece, inner) for inner in range(3)] for piece in range(4)]
-    assert threads.for_each(outer, [0, 1, 2, 3]) == expected
+    In a process of its own, since threads that wait for ever cannot be ended.
+    """
+    script = """
+from lsq_sketch import threads
+threads.thread_count = lambda: 2
+found = threads.for_each(lambda a: threads.for_each(lambda b: (a, b), [0, 1, 2]), [0, 1, 2, 3])
+assert found == [[(a, b) for b in range(3)] for a in range(4)]
+"""
+    assert subprocess.run([sys.executable, "-c", script], timeout=60).returncode == 0
 
 
 @pytest.mark.parametrize("count", [1, 3])
@@ -290,6 +297,40 @@ def test_the_library_leaves_the_limit_as_it_was(before):
     with pytest.raises(ValueError, match="T has shape"):
         p.loss(np.ones(7))
     assert len(trajectories()) > 0
+    assert blas_threads() == before
+
+
+def test_factorisations_see_one_thread_whoever_asks_first(before, monkeypatch):
+    """Rounding of LAPACK may depend on the number of threads, and need not at these sizes."""
+    seen = []
+
+    def spied(original):
+        def spy(*args, **options):
+            seen.append(counts())
+            return original(*args, **options)
+
+        return spy
+
+    for module, name in [
+        (problem, "choose_reduction"),
+        (np.linalg, "qr"),
+        (scipy.linalg, "svd"),
+        (scipy.linalg, "eigh"),
+        (solve.lapack, "dpotrf"),
+    ]:
+        monkeypatch.setattr(module, name, spied(getattr(module, name)))
+    rng = np.random.default_rng(0)
+    Y = rng.standard_normal((60, 2))
+    for X in (rng.standard_normal((60, 9)), one_hot(60, [8, 6], rng)):
+        for ask in ("rank", "singular_values", "spectral_norm", "rho", "optimum", "optimal_loss"):
+            getattr(LeastSquares(X, Y), ask)
+        p = LeastSquares(X, Y)
+        p.excess(np.ones((p.d1, 2)))
+        dense_cce(LeastSquares(X, Y), 5, 2, "count-sketch")
+        sparse_cce(LeastSquares(X, Y), 8, 2)
+        one_shot(LeastSquares(X, Y), 5, 3)
+    assert len(seen) > 30
+    assert all(threads_seen == {1} for threads_seen in seen)
     assert blas_threads() == before
 
 

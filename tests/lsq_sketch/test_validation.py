@@ -381,3 +381,7 @@ def test_a_table_with_one_target_may_be_flat():
     assert p.loss(np.ones(3)) == p.loss(np.ones((3, 1)))
     with pytest.raises(ValueError, match="T has shape"):
         p.loss(np.ones((1, 3)))
+
+
+def test_a_probability_is_a_number_between_0_and_1():
+    assert _validate.probability(np.float32(0.5), "alpha") == 0.5
