@@ -42,6 +42,7 @@ def check_dtype(dtype: np.dtype, name: str) -> None:
 
 
 def _check_values(values: np.ndarray, name: str) -> None:
+    """A `ValueError` unless values are finite and their squares in range."""
     if values.size == 0:
         return
     largest = float(max(values.max(), -values.min()))
@@ -60,6 +61,11 @@ def _check_values(values: np.ndarray, name: str) -> None:
 
 def real_array(value: Any, name: str) -> np.ndarray:
     """``value`` as an array of real numbers, of any dtype and shape."""
+    if isinstance(value, np.ma.MaskedArray):
+        raise TypeError(
+            f"{name} is a masked array, whose mask would be lost; expected all values. "
+            f"Pass {name}.filled(value), or drop the masked rows."
+        )
     try:
         array = np.asarray(value)
     except ValueError as error:

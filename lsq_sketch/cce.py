@@ -245,7 +245,7 @@ def sparse_cce(problem: LeastSquares, k: int, n_iter: int, rng: Any = 0) -> Spar
                 sketch = CountSketch(problem.d1, n_clusters, random)
                 state.fit([clustering.assignments, sketch])
             excess.append(state.excess)
-            clustering = kmeans(state.table, n_clusters, random)
+            clustering = _cluster_rows(state.table, n_clusters, random)
             assignments[i], cost[i] = clustering.labels, clustering.cost
             codebook = reduction.start()
             codebook.fit([clustering.assignments])
@@ -300,7 +300,7 @@ def one_shot(problem: LeastSquares, k: int, n_clusters: int, rng: Any = 0) -> On
     with single_threaded_blas():
         state = reduction.start()
         state.fit([CountSketch(problem.d1, k, random)])
-        clustering = kmeans(state.table, n_clusters, random)
+        clustering = _cluster_rows(state.table, n_clusters, random)
         clustered = clustering.centroids[clustering.labels]
         codebook = reduction.start()
         codebook.fit([clustering.assignments])
@@ -350,6 +350,12 @@ def resolve(problem: LeastSquares, assignments: BucketMatrix) -> Stage:
         state = problem.reduction.start()
         state.fit([assignments])
         return Stage(state.table, problem.optimal_loss + state.excess, state.excess)
+
+
+def _cluster_rows(table: np.ndarray, n_clusters: int, random: np.random.Generator) -> Clustering:
+    """k-means of the rows of a pseudo table, whose range is that of ``Y`` over ``X``."""
+    _validate.points(table, "the table (Y divided by X)")
+    return kmeans(table, n_clusters, random)
 
 
 def _validate_problem(problem: Any) -> None:

@@ -51,7 +51,8 @@ def least_squares_step(W: np.ndarray, E: np.ndarray, noise: np.ndarray | None = 
     Returns
     -------
     ndarray of float64, shape (k, d2)
-        The loss ``||E - W M||^2`` exceeds its minimum by at most about ``k^2 eps ||E||^2``.
+        The loss ``||E - W M||^2`` exceeds its minimum by at most about ``k^2 eps ||E||^2``, or, of
+        ill-conditioned ``W``, ``(k eps sum_j |w_j| |M_j|)^2``.
 
     Examples
     --------
@@ -150,6 +151,24 @@ def qr_solve(W: np.ndarray, E: np.ndarray, noise: np.ndarray | None = None) -> n
         found = scipy.linalg.lstsq(scaled, E, cond=cutoff, lapack_driver="gelsy")[0]
         solution[used] = found / noise[used, None]
     return solution
+
+
+def canonical_signs(rows: np.ndarray) -> np.ndarray:
+    """+1 or -1 for each row, so that its entry of largest magnitude becomes positive.
+
+    Singular vectors are known up to their sign, which depends on the machine; noise drawn in
+    their coordinates must not.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> canonical_signs(np.array([[1.0, -3.0], [2.0, 0.5]]))
+    array([-1.,  1.])
+    """
+    if rows.size == 0:
+        return np.ones(len(rows))
+    largest = rows[np.arange(len(rows)), np.abs(rows).argmax(axis=1)]
+    return np.where(largest < 0, -1.0, 1.0)
 
 
 def triangular_factor(blocks: list[np.ndarray]) -> np.ndarray:

@@ -14,7 +14,7 @@ from scipy.sparse.linalg import LinearOperator, eigsh
 from ..errors import TooLargeError
 from ..kernels import gram as kernels
 from ..sketches import BucketMatrix
-from ..solve import EPS, SAFE_CONDITION, cholesky_solve, triangular_factor
+from ..solve import EPS, SAFE_CONDITION, canonical_signs, cholesky_solve, triangular_factor
 from ..threads import row_chunks
 from .base import (
     ExplicitBlock,
@@ -104,7 +104,9 @@ class EliminationReduction(FactoredReduction):
         self._gram_is_safe = True
         self._eliminated, self._remaining = eliminated, remaining
         self._d1 = X.shape[1]
-        self.zero = max(X.shape) * eps * self.spectral_norm
+        # an upper bound on sigma_1 (exact for one field): Lanczos may take long, and is not needed
+        self._norm = float(np.sqrt(abs(gram).sum(axis=1).max()))
+        self.zero = max(X.shape) * eps * self._norm
         diagonal = gram.diagonal()[eliminated]
         self._root = np.sqrt(diagonal)
         A = gram[remaining][:, eliminated].tocsr()
@@ -131,10 +133,10 @@ class EliminationReduction(FactoredReduction):
     def _factor_schur_complement(self, X: sp.csr_array, A: sp.csr_array) -> bool:
         schur = self._gram[self._remaining][:, self._remaining].toarray()
         schur -= (self._regression @ A.T).toarray()
-        scale = 4.0 ** np.floor(np.log2(self.spectral_norm))  # exact, and so are the eigenvectors
+        scale = 4.0 ** np.floor(np.log2(self._norm))  # exact, and so are the eigenvectors
         values, vectors = scipy.linalg.eigh(schur / scale)
         values *= scale
-        nonzero = values > SAFE_CONDITION * self.spectral_norm**2
+        nonzero = values > SAFE_CONDITION * self._norm**2
         null = vectors[:, ~nonzero]
         if null.size:
             directions = np.zeros((self._d1, null.shape[1]))
@@ -145,6 +147,7 @@ class EliminationReduction(FactoredReduction):
             if (image > self.zero * length).any():
                 return False
         root, kept = np.sqrt(values[nonzero]), vectors[:, nonzero]
+        kept = kept * canonical_signs(kept.T)
         self._factor = root[:, None] * kept.T
         self._right_inverse = kept / root
         self._null = null
@@ -165,11 +168,12 @@ class EliminationReduction(FactoredReduction):
         U, sigma, Vt = scipy.linalg.svd(triangle[:q, :q], full_matrices=True)
         nonzero = np.zeros(q, dtype=bool)
         nonzero[: sigma.size] = sigma > self.zero
-        sigma = sigma[nonzero[: sigma.size]]
-        self._factor = sigma[:, None] * Vt[nonzero]
-        self._right_inverse = Vt[nonzero].T / sigma
+        sigma, kept = sigma[nonzero[: sigma.size]], Vt[nonzero]
+        signs = canonical_signs(kept)[:, None]
+        self._factor = sigma[:, None] * signs * kept
+        self._right_inverse = (signs * kept).T / sigma
         self._null = Vt[~nonzero].T
-        return U[:, : sigma.size].T @ triangle[:q, q:]
+        return signs * (U[:, : sigma.size].T @ triangle[:q, q:])
 
     @property
     def spectrum_is_cheap(self) -> bool:

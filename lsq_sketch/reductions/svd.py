@@ -8,7 +8,7 @@ import numpy as np
 import scipy.linalg
 
 from ..sketches import BucketMatrix
-from ..solve import triangular_factor
+from ..solve import canonical_signs, triangular_factor
 from ..threads import for_each, row_chunks
 from .base import FactoredReduction, NoiseColumns
 
@@ -49,7 +49,12 @@ class SingularValueReduction(FactoredReduction):
         sigma, self.Vt, target = _by_qr(X, Y) if found is None else found
         self.zero = float(max(X.shape) * eps * sigma[0])
         rank = int((sigma > self.zero).sum())
-        self._sigma, self.Vt, self.target = sigma[:rank], self.Vt[:rank], target[:rank]
+        signs = canonical_signs(self.Vt[:rank])[:, None]
+        self._sigma, self.Vt, self.target = (
+            sigma[:rank],
+            signs * self.Vt[:rank],
+            signs * target[:rank],
+        )
 
     @property
     def singular_values(self) -> np.ndarray:

@@ -167,6 +167,11 @@ ERRORS = {
     "signs NaN": (lambda: BucketMatrix([0, 1], 2, [1, NAN]), ValueError, r"^signs must be"),
     "signs short": (lambda: BucketMatrix([0, 1], 2, [1]), ValueError,
         r"^signs must be 2 values .* got shape \(1,\)\.$"),
+    "X masked": (lambda: LeastSquares(np.ma.masked_invalid([[1.0, np.nan]]), [1.0]), TypeError,
+        r"^X is a masked array.*Pass X\.filled"),
+    "table out of range": (
+        lambda: one_shot(LeastSquares(np.eye(3) * 1e100, np.ones(3) * 1e-50), 2, 2), ValueError,
+        r"^the table \(Y divided by X\) has largest magnitude"),
     "signs strings": (lambda: BucketMatrix([0, 1], 2, ["+", "-"]), (TypeError, ValueError),
         r"^signs "),
     "signs complex": (lambda: BucketMatrix([0, 1], 2, np.array([1, 1j])), (TypeError, ValueError),
