@@ -11,6 +11,7 @@ modest functions of the sizes in front.
 
 from __future__ import annotations
 
+import signal
 from dataclasses import dataclass
 
 import numpy as np
@@ -87,3 +88,8 @@ def check_against_lstsq(problem, X, Y, eps=EPS):
         rho = sigma[rank - 1] ** 2 / twins.squared_norm(X)
         np.testing.assert_allclose(problem.rho, rho, rtol=ROOM * EPS * cond ** (2 if gram else 1))
         assert 0 < problem.rho <= (1 + 1e-12) / rank
+
+
+def heed_interrupts():
+    """For a child process: tests in the background may ignore Ctrl-C, and their children with them."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)

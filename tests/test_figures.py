@@ -25,6 +25,7 @@ from figures.trials import run_trials
 from lsq_sketch import LeastSquares, __version__
 from proofs_check.claims import dense_quadrature_rate, dense_rate, whitened_law
 from proofs_check.instances import Instance
+from tests.checks import heed_interrupts
 
 PROFILE = "quick"
 
@@ -415,6 +416,7 @@ def test_interrupt_ends_cleanly(tmp_path):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=heed_interrupts,
     )
     assert process.stdout.readline() == "begun\n"
     time.sleep(0.1)

@@ -13,6 +13,7 @@ import pytest
 import scipy.sparse as sp
 
 from proofs_check.claim import registry
+from tests.checks import heed_interrupts
 
 PROGRAM = [sys.executable, "-m", "proofs_check.cli"]
 INTERPRETED = os.environ.get("NUMBA_DISABLE_JIT") == "1"
@@ -215,7 +216,7 @@ def test_no_color_is_respected():
 def test_ctrl_c_ends_cleanly_with_what_is_known():
     process = subprocess.Popen(
         [*PROGRAM, "run", "whitened-law", "dense-rate", "--profile", "full", "--jobs", "1"],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=heed_interrupts,
     )  # fmt: skip
     time.sleep(6 if INTERPRETED else 4)
     process.send_signal(signal.SIGINT)
