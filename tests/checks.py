@@ -91,5 +91,5 @@ def check_against_lstsq(problem, X, Y, eps=EPS):
 
 
 def heed_interrupts():
-    """For a child process: tests in the background may ignore Ctrl-C, and their children with them."""
+    """For a child process: tests in the background ignore Ctrl-C, and so would their children."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
