@@ -116,6 +116,36 @@ def test_an_attained_bound_is_judged_as_an_equality():
     assert decide(z, Bound(0.6, attained=True), Kind.UPPER_BOUND, 0.05, 0.01) is Verdict.REFUTED
 
 
+@pytest.mark.parametrize(("power", "expected"), [(1.0, Verdict.CONFIRMED), (1.5, Verdict.REFUTED)])
+def test_distribution(power, expected):
+    """Uniform values are confirmed; their powers, at distance 0.15, refuted (alpha 1e-6)."""
+    values = np.random.default_rng(0).random(6000) ** power
+    assert decide(values, Bound(0.1), Kind.DISTRIBUTION, 0, 1e-6) is expected
+    few = decide(values[:50], Bound(0.1), Kind.DISTRIBUTION, 0, 1e-6)
+    assert few is Verdict.UNDECIDED
+
+
+def test_whitened_beta_refutes_another_law():
+    """The same ratios put through a wrong distribution function."""
+    claim, instance = registry()["whitened-beta"], catalogue()["diabetes"]
+    (right,) = examine(claim, instance, QUICK, 0, 0.01)
+    wrong = replace(claim, trial=lambda i, rng: [(s, z**1.5) for s, z in claim.trial(i, rng)])
+    (refuted,) = examine(wrong, instance, QUICK, 0, 0.01)
+    assert (right.verdict, refuted.verdict) == (Verdict.CONFIRMED, Verdict.REFUTED)
+
+
+def test_command_exits_with_3_when_something_is_undecided(monkeypatch, capsys):
+    from proofs_check import cli
+
+    monkeypatch.setitem(PROFILES, "quick", replace(QUICK, trials=8))
+    words = ["proofs-check", "run", "whitened-law", "--instance", "diabetes", "--jobs", "1"]
+    monkeypatch.setattr("sys.argv", words)
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 3
+    assert "undecided" in capsys.readouterr().out
+
+
 def test_tolerance_shrinks_towards_zero_and_one():
     assert equality_tolerance(0.5, 0.02) == 0.02
     assert equality_tolerance(0.99, 0.02) == pytest.approx(0.0025)
