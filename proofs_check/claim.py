@@ -35,6 +35,16 @@ class Kind(StrEnum):
     """The observations are uniform on [0, 1]: values of the claimed distribution function."""
 
 
+class Section(StrEnum):
+    """Part of the theory that a claim belongs to."""
+
+    SKETCHES = "Sketches"
+    DENSE_CCE = "Dense CCE"
+    SPARSE_CCE = "Sparse CCE and the one-shot pipeline"
+    ALTERNATING_CCE = "Assignments taken from the loss"
+    QUANTISATION = "Quantisation"
+
+
 @dataclass(frozen=True)
 class Bound:
     """The number that observations are held against.
@@ -73,6 +83,7 @@ class Claim:
     sections : mapping of str to str
         ``Statement``, ``Hypotheses``, ``Source``, ``Proof idea``, ``Bound``, ``Experiment``, and
         perhaps ``Departures``, from the file's docstring.
+    section : Section
     kind : Kind
     bounds : callable
         ``bounds(instance) -> {stage: Bound}``, a pure function of the instance; raises
@@ -91,6 +102,7 @@ class Claim:
     id: str
     title: str
     sections: Mapping[str, str]
+    section: Section
     kind: Kind
     bounds: Callable[[Instance], dict[str, Bound]]
     trial: Callable[[Instance, np.random.Generator], Iterable[tuple[str, float]]]
@@ -135,6 +147,7 @@ def _from_module(module: ModuleType) -> Claim:
         id=name.replace("_", "-"),
         title=" ".join(title.split()).rstrip("."),
         sections=sections,
+        section=module.SECTION,
         kind=module.KIND,
         bounds=module.bounds,
         trial=module.trial,

@@ -18,9 +18,9 @@ from lsq_sketch import __version__
 
 from .claim import Kind, registry
 from .files import write_whole
+from .finding import Finding, Verdict
 from .instances import unavailable
 from .run import Report
-from .verify import Finding, Verdict
 
 STYLES = {Verdict.CONFIRMED: "green", Verdict.REFUTED: "bold red", Verdict.UNDECIDED: "yellow"}
 

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 import joblib
 
 from .claim import Claim, Kind, registry
+from .finding import Finding, LeftOut, Verdict
 from .instances import Instance, catalogue, from_files
 from .profile import PROFILES
-from .verify import Finding, LeftOut, Verdict, examine
+from .verify import examine
 
 ALPHA = 0.01
 """Default chance that anything true is refuted in a run, or anything false confirmed."""

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .claim import registry
+from .finding import Finding, Verdict
 from .run import ALPHA, Report, run
-from .verify import Finding, Verdict
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass
-from enum import StrEnum
 
 import numpy as np
 
@@ -14,6 +12,7 @@ from lsq_sketch.threads import single_threaded_blas
 from .betting import confidence_interval, log_wealth
 from .claim import Bound, Claim, HypothesisError, Kind, TooCostlyError
 from .experiments import is_large
+from .finding import Certainty, Evidence, Finding, LeftOut, Verdict
 from .instances import Instance
 from .profile import Profile
 
@@ -22,82 +21,6 @@ FIRST_LOOK = 32
 
 FIRST_LOOK_LARGE = 8
 """The same on an instance of large rank, where trials cost more."""
-
-
-class Verdict(StrEnum):
-    """What a run can say of a claim on an instance."""
-
-    CONFIRMED = "confirmed"
-    REFUTED = "refuted"
-    UNDECIDED = "undecided"
-
-
-@dataclass(frozen=True)
-class Finding:
-    """The verdict on one stage of a claim on one instance.
-
-    Attributes
-    ----------
-    claim, instance, stage : str
-    kind : Kind
-        How it was judged; an upper bound that is attained is judged as an equality.
-    real : bool
-        Whether the instance is real data.
-    verdict : Verdict
-    bound : float
-        Bound on the mean, or the tolerance of a deterministic claim.
-    mean, lower, upper : float
-        Mean of the observations and its confidence interval; for a deterministic claim the mean,
-        least and greatest relative slack; for a distribution the Kolmogorov distance.
-    slack : float
-        Room left: bound minus mean; for an equality minus their distance; for a deterministic
-        claim the least relative slack.
-    tolerance : float
-        Of an equality or a deterministic claim, else 0.
-    trials, observations : int
-        Independent trials, and observations of this stage in them.
-    alpha : float
-        Chance that the interval ever misses the mean; 0 for a deterministic claim.
-    width : int
-        ``m`` used on this instance.
-    """
-
-    claim: str
-    instance: str
-    stage: str
-    kind: Kind
-    real: bool
-    verdict: Verdict
-    bound: float
-    mean: float
-    lower: float
-    upper: float
-    slack: float
-    tolerance: float
-    trials: int
-    observations: int
-    alpha: float
-    width: int
-
-
-@dataclass(frozen=True)
-class LeftOut:
-    """A claim that was not tried on an instance, and why.
-
-    Attributes
-    ----------
-    claim, instance : str
-    real : bool
-    reason : str
-    costly : bool
-        True if it applies but is left to a larger profile; False if a hypothesis is not met.
-    """
-
-    claim: str
-    instance: str
-    real: bool
-    reason: str
-    costly: bool
 
 
 def trial_seed(seed: int, claim: Claim, instance: Instance) -> np.random.SeedSequence:
@@ -179,6 +102,13 @@ def _examine(
                     )  # fmt: skip
         if last or len(found) == len(bounds):
             return [found[stage] for stage in bounds]
+
+
+def certainty_of_trials(kind: Kind, verdict: Verdict) -> Certainty:
+    """What a verdict from trials rests on; a counterexample to a deterministic claim is exact."""
+    if kind is not Kind.DETERMINISTIC:
+        return Certainty.STATISTICAL
+    return Certainty.ROUNDING if verdict is Verdict.REFUTED else Certainty.UNREFUTED
 
 
 def judged_as(kind: Kind, bound: Bound) -> Kind:
@@ -316,5 +246,6 @@ def _describe(
     return Finding(
         claim.id, instance.name, stage, kind, instance.real, verdict, bound.value, mean, lower,
         upper, slack, tolerance, trials, int(observations.size),
-        0.0 if kind is Kind.DETERMINISTIC else alpha, instance.width,
+        0.0 if kind is Kind.DETERMINISTIC else alpha, instance.width, Evidence.TRIALS,
+        certainty_of_trials(kind, verdict),
     )  # fmt: skip

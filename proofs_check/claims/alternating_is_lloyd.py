@@ -33,12 +33,13 @@ import numpy as np
 
 from lsq_sketch import alternating_cce
 
-from ..claim import Bound, Kind
+from ..claim import Bound, Kind, Section
 from ..experiments import require
 from ..instances import Instance
 from .one_hot_exact import column_weights
 
 KIND = Kind.DETERMINISTIC
+SECTION = Section.ALTERNATING_CCE
 
 ROUNDS = 6
 COST, NEAREST = "loss", "assignments"

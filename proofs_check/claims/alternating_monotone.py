@@ -31,11 +31,12 @@ import numpy as np
 
 from lsq_sketch import alternating_cce
 
-from ..claim import Bound, Kind
+from ..claim import Bound, Kind, Section
 from ..experiments import EVERY, require
 from ..instances import Instance
 
 KIND = Kind.DETERMINISTIC
+SECTION = Section.ALTERNATING_CCE
 
 ROUNDS = 8
 

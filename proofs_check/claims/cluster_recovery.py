@@ -36,11 +36,12 @@ import numpy as np
 
 from lsq_sketch import kmeans, resolve
 
-from ..claim import Bound, Kind
+from ..claim import Bound, Kind, Section
 from ..experiments import EVERY, initial_excess, require
 from ..instances import Instance
 
 KIND = Kind.DETERMINISTIC
+SECTION = Section.SPARSE_CCE
 
 RADIUS = 0.999 / 4
 

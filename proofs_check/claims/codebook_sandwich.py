@@ -33,11 +33,12 @@ import numpy as np
 
 from lsq_sketch import BucketMatrix, LeastSquares, resolve
 
-from ..claim import Bound, Kind
+from ..claim import Bound, Kind, Section
 from ..experiments import initial_excess, random_columns
 from ..instances import Instance
 
 KIND = Kind.DETERMINISTIC
+SECTION = Section.QUANTISATION
 
 COLUMNS, CODEWORDS = 5, 2
 LOWER, UPPER = "lower", "upper"

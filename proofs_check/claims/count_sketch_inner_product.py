@@ -29,12 +29,13 @@ X.
 
 import numpy as np
 
-from ..claim import Bound, Kind
+from ..claim import Bound, Kind, Section
 from ..enumeration import all_sketches
 from ..experiments import random_factor
 from ..instances import Instance
 
 KIND = Kind.DETERMINISTIC
+SECTION = Section.SKETCHES
 
 D1 = 4
 MEAN, VARIANCE = "mean", "variance"

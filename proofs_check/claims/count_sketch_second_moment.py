@@ -28,12 +28,13 @@ S = X'X for 4 random columns of the instance's X.
 
 import numpy as np
 
-from ..claim import Bound, Kind
+from ..claim import Bound, Kind, Section
 from ..enumeration import all_sketches
 from ..experiments import EVERY, random_factor
 from ..instances import Instance
 
 KIND = Kind.DETERMINISTIC
+SECTION = Section.SKETCHES
 
 D1 = 4
 

@@ -28,12 +28,13 @@ instance's X.
 
 import numpy as np
 
-from ..claim import Bound, Kind
+from ..claim import Bound, Kind, Section
 from ..enumeration import all_sketches
 from ..experiments import EVERY, random_factor
 from ..instances import Instance
 
 KIND = Kind.DETERMINISTIC
+SECTION = Section.SKETCHES
 
 D1 = 4
 

@@ -31,13 +31,14 @@ import numpy as np
 
 from lsq_sketch import dense_cce
 
-from ..claim import Bound, Kind
+from ..claim import Bound, Kind, Section
 from ..experiments import EVERY, initial_excess, refuse_extreme_mean, require
 from ..instances import Instance
 from ..integrals import direction_weights
 from ..profile import LARGE_RANK, Profile
 
 KIND = Kind.EQUALITY
+SECTION = Section.DENSE_CCE
 
 
 def check_bound_cost(instance: Instance, profile: Profile) -> None:

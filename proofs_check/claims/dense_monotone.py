@@ -28,11 +28,12 @@ the rank is at most 500.
 
 import numpy as np
 
-from ..claim import Bound, Kind
+from ..claim import Bound, Kind, Section
 from ..experiments import EVERY, dense_steps, initial_excess, is_large, require
 from ..instances import Instance
 
 KIND = Kind.DETERMINISTIC
+SECTION = Section.DENSE_CCE
 
 
 def bounds(instance: Instance) -> dict[str, Bound]:

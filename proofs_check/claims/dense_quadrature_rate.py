@@ -34,7 +34,7 @@ The ratios e_i / e_{i-1} of trajectories of three rounds, the first step apart f
 
 import numpy as np
 
-from ..claim import Bound, Kind
+from ..claim import Bound, Kind, Section
 from ..experiments import (
     FIRST,
     LATER,
@@ -47,6 +47,7 @@ from ..instances import Instance
 from ..integrals import smallest_direction_weights
 
 KIND = Kind.UPPER_BOUND
+SECTION = Section.DENSE_CCE
 
 check_bound_cost = refuse_large_spectrum
 

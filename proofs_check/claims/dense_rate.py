@@ -32,11 +32,12 @@ statement holds given the past.
 
 import numpy as np
 
-from ..claim import Bound, Kind
+from ..claim import Bound, Kind, Section
 from ..experiments import EVERY, dense_steps, require_noise_columns
 from ..instances import Instance
 
 KIND = Kind.UPPER_BOUND
+SECTION = Section.DENSE_CCE
 
 
 def rate(rho: float, m: int) -> float:

@@ -28,11 +28,12 @@ Random tables around the optimum, at distances from 1e-6 to 10 times its norm.
 
 import numpy as np
 
-from ..claim import Bound, Kind
+from ..claim import Bound, Kind, Section
 from ..experiments import EVERY
 from ..instances import Instance
 
 KIND = Kind.DETERMINISTIC
+SECTION = Section.QUANTISATION
 
 
 def bounds(instance: Instance) -> dict[str, Bound]:

@@ -27,12 +27,13 @@ That of cluster-recovery, with perturbations of norm 0.999 delta.
 
 import numpy as np
 
-from ..claim import Kind
+from ..claim import Kind, Section
 from ..experiments import EVERY
 from ..instances import Instance
 from . import cluster_recovery
 
 KIND = Kind.DETERMINISTIC
+SECTION = Section.SPARSE_CCE
 TWIN = "cluster-recovery"
 KILLED_BY = "planted-exact"
 

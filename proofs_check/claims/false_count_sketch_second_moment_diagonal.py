@@ -27,13 +27,14 @@ That of count-sketch-second-moment.
 
 import numpy as np
 
-from ..claim import Kind
+from ..claim import Kind, Section
 from ..experiments import EVERY, random_factor
 from ..instances import Instance
 from . import count_sketch_second_moment
 from .count_sketch_second_moment import D1, enumerated, second_moment
 
 KIND = Kind.DETERMINISTIC
+SECTION = Section.SKETCHES
 TWIN = "count-sketch-second-moment"
 KILLED_BY = "flat"
 

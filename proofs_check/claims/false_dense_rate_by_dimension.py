@@ -25,12 +25,13 @@ Experiment
 That of dense-rate.
 """
 
-from ..claim import Bound, Kind
+from ..claim import Bound, Kind, Section
 from ..experiments import EVERY, require_noise_columns
 from ..instances import Instance
 from . import dense_rate
 
 KIND = Kind.UPPER_BOUND
+SECTION = Section.DENSE_CCE
 TWIN = "dense-rate"
 KILLED_BY = "geometric-1000-adversarial"
 

@@ -25,12 +25,13 @@ Experiment
 That of kmeanspp.
 """
 
-from ..claim import Bound, Kind
+from ..claim import Bound, Kind, Section
 from ..experiments import EVERY
 from ..instances import Instance
 from . import kmeanspp
 
 KIND = Kind.UPPER_BOUND
+SECTION = Section.QUANTISATION
 TWIN = "kmeanspp"
 KILLED_BY = "flat"
 

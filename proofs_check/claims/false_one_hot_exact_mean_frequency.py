@@ -28,12 +28,13 @@ That of one-hot-exact.
 
 import numpy as np
 
-from ..claim import Bound, Kind
+from ..claim import Bound, Kind, Section
 from ..experiments import EVERY
 from ..instances import Instance
 from . import one_hot_exact
 
 KIND = Kind.EQUALITY
+SECTION = Section.SPARSE_CCE
 TWIN = "one-hot-exact"
 KILLED_BY = "zipf-one-hot"
 

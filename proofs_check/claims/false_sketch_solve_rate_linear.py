@@ -30,11 +30,12 @@ import numpy as np
 
 from lsq_sketch import CountSketch, resolve
 
-from ..claim import Bound, Kind
+from ..claim import Bound, Kind, Section
 from ..experiments import EVERY, initial_excess, require
 from ..instances import Instance
 
 KIND = Kind.UPPER_BOUND
+SECTION = Section.SPARSE_CCE
 TWIN = "sketch-solve-rate"
 KILLED_BY = "flat"
 

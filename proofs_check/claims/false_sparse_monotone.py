@@ -32,12 +32,13 @@ import numpy as np
 
 from lsq_sketch import sparse_cce
 
-from ..claim import Kind
+from ..claim import Kind, Section
 from ..experiments import EVERY, FLOOR
 from ..instances import Instance
 from . import dense_monotone
 
 KIND = Kind.DETERMINISTIC
+SECTION = Section.DENSE_CCE
 TWIN = "dense-monotone"
 KILLED_BY = "zipf-one-hot"
 

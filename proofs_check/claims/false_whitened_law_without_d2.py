@@ -26,12 +26,13 @@ Experiment
 That of whitened-law.
 """
 
-from ..claim import Bound, Kind
+from ..claim import Bound, Kind, Section
 from ..experiments import FIRST, LATER
 from ..instances import Instance
 from . import whitened_law
 
 KIND = Kind.EQUALITY
+SECTION = Section.DENSE_CCE
 TWIN = "whitened-law"
 KILLED_BY = "few-columns"
 

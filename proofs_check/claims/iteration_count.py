@@ -31,12 +31,13 @@ import numpy as np
 
 from lsq_sketch import dense_cce
 
-from ..claim import Bound, Kind, TooCostlyError
+from ..claim import Bound, Kind, Section, TooCostlyError
 from ..experiments import EVERY, require_noise_columns
 from ..instances import Instance
 from ..profile import Profile
 
 KIND = Kind.UPPER_BOUND
+SECTION = Section.DENSE_CCE
 
 ACCURACY, MOST_ROUNDS = 0.5, 500
 

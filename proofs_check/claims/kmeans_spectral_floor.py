@@ -30,11 +30,12 @@ import numpy as np
 
 from lsq_sketch import kmeans
 
-from ..claim import Bound, Kind
+from ..claim import Bound, Kind, Section
 from ..experiments import EVERY, sample_table
 from ..instances import Instance
 
 KIND = Kind.DETERMINISTIC
+SECTION = Section.QUANTISATION
 
 
 def bounds(instance: Instance) -> dict[str, Bound]:

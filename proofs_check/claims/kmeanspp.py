@@ -32,12 +32,13 @@ import numpy as np
 
 from lsq_sketch import kmeans, kmeans_plusplus
 
-from ..claim import Bound, Kind
+from ..claim import Bound, Kind, Section
 from ..experiments import EVERY, refuse_extreme_mean, require
 from ..instances import Instance
 from ..profile import Profile
 
 KIND = Kind.UPPER_BOUND
+SECTION = Section.QUANTISATION
 
 CLUSTERS, POINTS = 4, 100
 

@@ -34,12 +34,13 @@ import scipy.sparse as sp
 
 from lsq_sketch import CountSketch, resolve
 
-from ..claim import Bound, Kind
+from ..claim import Bound, Kind, Section
 from ..experiments import EVERY, initial_excess, require
 from ..instances import Instance
 from ..integrals import bucket_shares
 
 KIND = Kind.EQUALITY
+SECTION = Section.SPARSE_CCE
 
 
 def width(instance: Instance) -> int:

@@ -30,12 +30,13 @@ import numpy as np
 
 from lsq_sketch import dense_cce
 
-from ..claim import Bound, Kind, TooCostlyError
+from ..claim import Bound, Kind, Section, TooCostlyError
 from ..experiments import EVERY, initial_excess, require
 from ..instances import Instance
 from ..profile import Profile
 
 KIND = Kind.DETERMINISTIC
+SECTION = Section.DENSE_CCE
 
 
 def check_trial_cost(instance: Instance, profile: Profile) -> None:

@@ -31,11 +31,12 @@ import numpy as np
 
 from lsq_sketch import CountSketch, resolve
 
-from ..claim import Bound, Kind
+from ..claim import Bound, Kind, Section
 from ..experiments import EVERY, initial_excess, require
 from ..instances import Instance
 
 KIND = Kind.EQUALITY
+SECTION = Section.SPARSE_CCE
 
 
 def share_lost(d1: int, m: int) -> float:

@@ -34,13 +34,14 @@ import numpy as np
 
 from lsq_sketch import dense_cce
 
-from ..claim import Bound, Kind, TooCostlyError
+from ..claim import Bound, Kind, Section, TooCostlyError
 from ..experiments import EVERY, initial_excess, require_noise_columns
 from ..instances import Instance
 from ..profile import Profile
 from . import cluster_recovery, dense_count_sketch_rate
 
 KIND = Kind.UPPER_BOUND
+SECTION = Section.SPARSE_CCE
 
 MOST_ROUNDS = 300
 

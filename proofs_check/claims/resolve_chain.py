@@ -32,11 +32,12 @@ import numpy as np
 
 from lsq_sketch import sparse_cce
 
-from ..claim import Bound, Kind
+from ..claim import Bound, Kind, Section
 from ..experiments import FLOOR, initial_excess, require
 from ..instances import Instance
 
 KIND = Kind.DETERMINISTIC
+SECTION = Section.SPARSE_CCE
 
 RESOLVED = "re-solved against clustered"
 CLUSTERED = "clustered against its bound"

@@ -31,10 +31,11 @@ import numpy as np
 
 from lsq_sketch import BucketMatrix, one_shot, resolve
 
-from ..claim import Bound, Kind
+from ..claim import Bound, Kind, Section
 from ..instances import Instance
 
 KIND = Kind.DETERMINISTIC
+SECTION = Section.QUANTISATION
 
 MEANS = "cluster means"
 RANDOM = "random codebook"

@@ -31,11 +31,12 @@ import numpy as np
 
 from lsq_sketch import CountSketch
 
-from ..claim import Bound, Kind
+from ..claim import Bound, Kind, Section
 from ..experiments import EVERY, require
 from ..instances import Instance
 
 KIND = Kind.UPPER_BOUND
+SECTION = Section.SKETCHES
 
 DIMENSION, EPS, WIDTH = 2, 0.5, 48
 

@@ -30,12 +30,13 @@ d = 1 or 2.
 
 import numpy as np
 
-from ..claim import Bound, Kind
+from ..claim import Bound, Kind, Section
 from ..enumeration import all_sketches
 from ..experiments import EVERY, random_factor
 from ..instances import Instance
 
 KIND = Kind.DETERMINISTIC
+SECTION = Section.SKETCHES
 
 ROWS = 4
 

@@ -32,11 +32,12 @@ import numpy as np
 
 from lsq_sketch import CountSketch
 
-from ..claim import Bound, Kind
+from ..claim import Bound, Kind, Section
 from ..experiments import EVERY, random_columns
 from ..instances import Instance
 
 KIND = Kind.DETERMINISTIC
+SECTION = Section.SKETCHES
 
 COLUMNS, WIDTH = 6, 200
 

@@ -33,12 +33,13 @@ import numpy as np
 
 from lsq_sketch import CountSketch, resolve
 
-from ..claim import Bound, Kind
+from ..claim import Bound, Kind, Section
 from ..experiments import initial_excess, require
 from ..instances import Instance
 from .dense_count_sketch_rate import rate
 
 KIND = Kind.UPPER_BOUND
+SECTION = Section.SPARSE_CCE
 
 BY_RATE = "by rho"
 BY_INSTANCE = "instance form"

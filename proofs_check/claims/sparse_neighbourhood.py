@@ -31,13 +31,14 @@ import numpy as np
 
 from lsq_sketch import sparse_cce
 
-from ..claim import Kind
+from ..claim import Kind, Section
 from ..experiments import EVERY, FLOOR
 from ..instances import Instance
 from . import sparse_step
 from .sparse_step import ROUNDS
 
 KIND = Kind.UPPER_BOUND
+SECTION = Section.SPARSE_CCE
 
 bounds = sparse_step.bounds
 

@@ -31,12 +31,13 @@ import numpy as np
 
 from lsq_sketch import sparse_cce
 
-from ..claim import Bound, Kind
+from ..claim import Bound, Kind, Section
 from ..experiments import EVERY, FLOOR, initial_excess, require
 from ..instances import Instance
 from .dense_count_sketch_rate import rate
 
 KIND = Kind.UPPER_BOUND
+SECTION = Section.SPARSE_CCE
 
 ROUNDS = 4
 

@@ -33,7 +33,7 @@ first and later steps pooled.
 import numpy as np
 from scipy.stats import beta
 
-from ..claim import Bound, Kind
+from ..claim import Bound, Kind, Section
 from ..experiments import (
     EVERY,
     dense_steps,
@@ -45,6 +45,7 @@ from ..experiments import (
 from ..instances import Instance
 
 KIND = Kind.DISTRIBUTION
+SECTION = Section.DENSE_CCE
 
 check_trial_cost = refuse_large_noise
 

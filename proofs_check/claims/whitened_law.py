@@ -32,7 +32,7 @@ The ratios e_i / e_{i-1} of trajectories of three rounds, the first step apart f
 
 import numpy as np
 
-from ..claim import Bound, Kind
+from ..claim import Bound, Kind, Section
 from ..experiments import (
     FIRST,
     LATER,
@@ -46,6 +46,7 @@ from ..experiments import (
 from ..instances import Instance
 
 KIND = Kind.EQUALITY
+SECTION = Section.DENSE_CCE
 
 check_trial_cost = refuse_large_noise
 

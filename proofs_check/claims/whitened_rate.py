@@ -27,7 +27,7 @@ The ratios e_i / e_{i-1} of trajectories of three rounds.
 
 import numpy as np
 
-from ..claim import Bound, Kind
+from ..claim import Bound, Kind, Section
 from ..experiments import (
     EVERY,
     dense_steps,
@@ -39,6 +39,7 @@ from ..experiments import (
 from ..instances import Instance
 
 KIND = Kind.UPPER_BOUND
+SECTION = Section.DENSE_CCE
 
 check_trial_cost = refuse_large_noise
 

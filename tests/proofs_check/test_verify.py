@@ -9,15 +9,13 @@ from scipy import stats
 
 from lsq_sketch import LeastSquares
 from proofs_check.claim import Bound, Kind, registry
+from proofs_check.finding import Certainty, Evidence, Finding, LeftOut, Verdict
 from proofs_check.instances import Instance, catalogue
 from proofs_check.profile import PROFILES
 from proofs_check.report import as_dict, number, write_json
 from proofs_check.run import Report, run
 from proofs_check.selftest import selftest
 from proofs_check.verify import (
-    Finding,
-    LeftOut,
-    Verdict,
     decide,
     equality_tolerance,
     examine,
@@ -201,7 +199,7 @@ def test_selftest_fails_a_judge_that_says_no_to_everything(monkeypatch):
 def finding(verdict, real=False, claim="dense-rate"):
     return Finding(
         claim, "flat", "every step", Kind.UPPER_BOUND, real, verdict,
-        0.5, 0.4, 0.3, 0.45, 0.1, 0.0, 32, 96, 0.01, 12,
+        0.5, 0.4, 0.3, 0.45, 0.1, 0.0, 32, 96, 0.01, 12, Evidence.TRIALS, Certainty.STATISTICAL,
     )  # fmt: skip
 
 

@@ -1,0 +1,122 @@
+"""What a run can say: verdicts, findings, and what was left out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from .claim import Kind
+
+
+class Evidence(StrEnum):
+    """How a claim was attacked."""
+
+    TRIALS = "trials"
+    """Independent random trials on fixed instances."""
+
+    EXACT = "exact"
+    """Expectations as finite sums, integrals in balls: nothing is left to chance."""
+
+    SEARCH = "search"
+    """A search over instances for the one with the least slack."""
+
+
+class Certainty(StrEnum):
+    """What a verdict rests on, from the strongest to the weakest."""
+
+    PROOF = "proof"
+    """Rational or ball arithmetic: a proof for this instance."""
+
+    ROUNDING = "exact to rounding"
+    """The very numbers of the claim, computed in floating point."""
+
+    STATISTICAL = "statistical"
+    """A confidence interval, wrong with the stated probability."""
+
+    UNREFUTED = "no counterexample"
+    """The claim held wherever it was tried."""
+
+
+class Verdict(StrEnum):
+    """What a run can say of a claim on an instance."""
+
+    CONFIRMED = "confirmed"
+    REFUTED = "refuted"
+    UNDECIDED = "undecided"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """The verdict on one stage of a claim on one instance.
+
+    Attributes
+    ----------
+    claim, instance, stage : str
+    kind : Kind
+        How it was judged; an upper bound that is attained is judged as an equality.
+    real : bool
+        Whether the instance is real data.
+    verdict : Verdict
+    bound : float
+        Bound on the mean, or the tolerance of a deterministic claim.
+    mean, lower, upper : float
+        Mean of the observations and its confidence interval; for a deterministic claim the mean,
+        least and greatest relative slack; for a distribution the Kolmogorov distance.
+    slack : float
+        Room left: bound minus mean; for an equality minus their distance; for a deterministic
+        claim the least relative slack.
+    tolerance : float
+        Of an equality or a deterministic claim, else 0.
+    trials, observations : int
+        Independent trials, and observations of this stage in them.
+    alpha : float
+        Chance that the interval ever misses the mean; 0 for a deterministic claim.
+    width : int
+        ``m`` used on this instance.
+    evidence : Evidence
+        How the claim was attacked.
+    certainty : Certainty
+        What the verdict rests on.
+    """
+
+    claim: str
+    instance: str
+    stage: str
+    kind: Kind
+    real: bool
+    verdict: Verdict
+    bound: float
+    mean: float
+    lower: float
+    upper: float
+    slack: float
+    tolerance: float
+    trials: int
+    observations: int
+    alpha: float
+    width: int
+    evidence: Evidence
+    certainty: Certainty
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A claim that was not tried on an instance, and why.
+
+    Attributes
+    ----------
+    claim, instance : str
+    real : bool
+    reason : str
+    costly : bool
+        True if it applies but is left to a larger profile; False if a hypothesis is not met.
+    evidence : Evidence
+        How it would have been attacked.
+    """
+
+    claim: str
+    instance: str
+    real: bool
+    reason: str
+    costly: bool
+    evidence: Evidence = Evidence.TRIALS
