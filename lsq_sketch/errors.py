@@ -6,3 +6,7 @@ class TooLargeError(ValueError):
 
     The message says what would be needed and how to ask for it all the same.
     """
+
+
+class DataError(ValueError):
+    """A data set could not be loaded; the message says which file or word, and what to do."""

@@ -1,0 +1,1 @@
+"""Train recommenders whose embedding tables are compressed."""
