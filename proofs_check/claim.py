@@ -83,6 +83,8 @@ class Claim:
     sections : mapping of str to str
         ``Statement``, ``Hypotheses``, ``Source``, ``Proof idea``, ``Bound``, ``Experiment``, and
         perhaps ``Departures``, from the file's docstring.
+    typeset : mapping of str to str
+        ``Statement`` and ``Hypotheses`` with their mathematics in TeX, between dollar signs.
     section : Section
     kind : Kind
     bounds : callable
@@ -102,6 +104,7 @@ class Claim:
     id: str
     title: str
     sections: Mapping[str, str]
+    typeset: Mapping[str, str]
     section: Section
     kind: Kind
     bounds: Callable[[Instance], dict[str, Bound]]
@@ -147,6 +150,10 @@ def _from_module(module: ModuleType) -> Claim:
         id=name.replace("_", "-"),
         title=" ".join(title.split()).rstrip("."),
         sections=sections,
+        typeset={
+            "Statement": module.STATEMENT.strip(),
+            "Hypotheses": getattr(module, "HYPOTHESES", sections["Hypotheses"]).strip(),
+        },
         section=module.SECTION,
         kind=module.KIND,
         bounds=module.bounds,

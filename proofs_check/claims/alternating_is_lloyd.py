@@ -41,6 +41,14 @@ from .one_hot_exact import column_weights
 KIND = Kind.DETERMINISTIC
 SECTION = Section.ALTERNATING_CCE
 
+STATEMENT = r"""
+For a one-hot design of one field with ID counts $w$,
+$$\lVert XAM - Y\rVert_F^2 = L^* + \sum_j w_j\, \lvert M_{a(j)} - T^*_j\rvert^2,$$
+and the iterates of alternating CCE are those of Lloyd's algorithm for k-means on the rows of
+$T^*$ with weights $w$, though $T^*$ is never formed.
+"""
+HYPOTHESES = r"Mutually orthogonal columns of $X$."
+
 ROUNDS = 6
 COST, NEAREST = "loss", "assignments"
 

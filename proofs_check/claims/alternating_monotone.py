@@ -38,6 +38,12 @@ from ..instances import Instance
 KIND = Kind.DETERMINISTIC
 SECTION = Section.ALTERNATING_CCE
 
+STATEMENT = r"""
+Neither step of alternating CCE (move an ID, solve the codebook) raises the loss, for any $X$:
+$$L_i \le L_{i-1};$$
+so it comes to rest after finitely many assignments.
+"""
+
 ROUNDS = 8
 
 

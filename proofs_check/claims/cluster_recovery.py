@@ -43,6 +43,18 @@ from ..instances import Instance
 KIND = Kind.DETERMINISTIC
 SECTION = Section.SPARSE_CCE
 
+STATEMENT = r"""
+$T^*$ has exactly $K$ distinct rows at pairwise distance at least $\delta$. If
+$$\lVert T - T^*\rVert_F < \frac{\delta}{2\left(1 + \sqrt{1 + \varepsilon}\right)},$$
+every k-means solution of $T$ within a factor $1 + \varepsilon$ of the optimal cost has exactly
+the clusters of $T^*$, and the re-solve returns $T^*$: excess 0. For $\varepsilon = 0$ the radius
+is $\delta/4$.
+"""
+HYPOTHESES = r"""
+$T^*$ has $K < d_1$ distinct rows, $K \ge 2$; $X$ of full column rank, so that $T^*$ is the table
+that was planted.
+"""
+
 RADIUS = 0.999 / 4
 
 

@@ -40,6 +40,12 @@ from ..instances import Instance
 KIND = Kind.DETERMINISTIC
 SECTION = Section.QUANTISATION
 
+STATEMENT = r"""
+$$\sigma_r^2\, \kappa^*_K(T^*) \le \min_{A,\,M} e(AM) \le \sigma_1^2\, \kappa^*_K(T^*),$$
+$\kappa^*_K$ the optimal k-means cost.
+"""
+HYPOTHESES = r"$X$ of full column rank."
+
 COLUMNS, CODEWORDS = 5, 2
 LOWER, UPPER = "lower", "upper"
 

@@ -37,6 +37,12 @@ from ..instances import Instance
 KIND = Kind.DETERMINISTIC
 SECTION = Section.SKETCHES
 
+STATEMENT = r"""
+$$\mathbb{E}\,\langle C^\top x,\, C^\top y\rangle = \langle x, y\rangle,$$
+$$\operatorname{Var}\,\langle C^\top x,\, C^\top y\rangle =
+\frac{\lvert x\rvert^2 \lvert y\rvert^2 + \langle x, y\rangle^2 - 2\sum_i x_i^2 y_i^2}{m}.$$
+"""
+
 D1 = 4
 MEAN, VARIANCE = "mean", "variance"
 

@@ -36,6 +36,12 @@ from ..instances import Instance
 KIND = Kind.DETERMINISTIC
 SECTION = Section.SKETCHES
 
+STATEMENT = r"""
+For symmetric $S$,
+$$\mathbb{E}\left[CC^\top S\, CC^\top\right] = \left(1 + \frac{1}{m}\right) S
++ \frac{\operatorname{tr}(S)\, I - 2\operatorname{diag}(S)}{m}.$$
+"""
+
 D1 = 4
 
 

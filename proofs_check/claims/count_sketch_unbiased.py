@@ -36,6 +36,11 @@ from ..instances import Instance
 KIND = Kind.DETERMINISTIC
 SECTION = Section.SKETCHES
 
+STATEMENT = r"""
+$$\mathbb{E}\left[CC^\top\right] = I$$
+for a $d_1 \times m$ count sketch $C$.
+"""
+
 D1 = 4
 
 

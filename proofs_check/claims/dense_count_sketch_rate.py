@@ -37,6 +37,13 @@ from ..instances import Instance
 KIND = Kind.UPPER_BOUND
 SECTION = Section.DENSE_CCE
 
+STATEMENT = r"""
+$$\mathbb{E}\left[e_i \mid T_{i-1}\right] \le c\, e_{i-1}, \qquad
+c = 1 - \frac{m\rho}{1 + \rho + m\rho},$$
+$m$ the width of the sketch and $\rho = \sigma_r^2 / \lVert X\rVert_F^2$.
+"""
+HYPOTHESES = r"Count-sketch noise, $k > d_2$."
+
 
 def rate(rho: float, m: int) -> float:
     """``c = 1 - m rho / (1 + rho + m rho)``."""

@@ -40,6 +40,14 @@ from ..profile import LARGE_RANK, Profile
 KIND = Kind.EQUALITY
 SECTION = Section.DENSE_CCE
 
+STATEMENT = r"""
+For $m = 1$, $T_0 = 0$, $b_j$ the rows of $U^\top Y$,
+$$\mathbb{E}\, e_1 = \sum_j (1 - \lambda_j)\, \lvert b_j\rvert^2,$$
+$$\lambda_j = \int_0^\infty \frac{\sigma_j^2}{1 + 2t\sigma_j^2}
+\prod_l \left(1 + 2t\sigma_l^2\right)^{-1/2} dt.$$
+"""
+HYPOTHESES = r"Gaussian noise, $k = d_2 + 1$, $e_0 > 0$."
+
 
 def check_bound_cost(instance: Instance, profile: Profile) -> None:
     """At rank r the law is at distance 1/r from 1."""

@@ -35,6 +35,12 @@ from ..instances import Instance
 KIND = Kind.DETERMINISTIC
 SECTION = Section.DENSE_CCE
 
+STATEMENT = r"""
+$$e_i \le e_{i-1}$$
+for every round of Dense CCE, with any noise.
+"""
+HYPOTHESES = r"$k > d_2$."
+
 
 def bounds(instance: Instance) -> dict[str, Bound]:
     """Working precision."""

@@ -49,6 +49,20 @@ from ..integrals import smallest_direction_weights
 KIND = Kind.UPPER_BOUND
 SECTION = Section.DENSE_CCE
 
+STATEMENT = r"""
+Let $\ell(s)$ be the expected share of the smallest direction of the spectrum $s$ in one Gaussian
+combination,
+$$\ell(s) = \mathbb{E}\left[\frac{s_{\min}^2\, g^2}{\sum_j s_j^2\, g_j^2}\right].$$
+Then
+$$\mathbb{E}\left[e_i \mid T_{i-1}\right] \le e_{i-1} \prod_{t=t_0}^{t_0+m-1}
+\left(1 - \ell(\sigma_1, \dots, \sigma_{r-t-1}, \sigma_r)\right),$$
+$t_0 = 0$ in the first step and $t_0 = \operatorname{rank}(X T_{i-1})$ after that. A factor is 0
+once $r - t \le 1$.
+"""
+HYPOTHESES = r"""
+Gaussian noise, $k > d_2$. (If $m \ge r$ one step is exact, see `one-step-exact`.)
+"""
+
 check_bound_cost = refuse_large_spectrum
 
 

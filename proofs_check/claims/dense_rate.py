@@ -39,6 +39,15 @@ from ..instances import Instance
 KIND = Kind.UPPER_BOUND
 SECTION = Section.DENSE_CCE
 
+STATEMENT = r"""
+$$\mathbb{E}\left[e_i \mid T_{i-1}\right] \le (1 - \rho)^m\, e_{i-1}, \quad\text{hence}\quad
+\mathbb{E}\, e_i \le (1 - \rho)^{im}\, e_0,$$
+with $m = k - d_2$ and $\rho = \sigma_r^2 / \lVert X\rVert_F^2$.
+"""
+HYPOTHESES = r"""
+Gaussian noise, $k > d_2$. (If $m \ge r$ one step is exact, see `one-step-exact`.)
+"""
+
 
 def rate(rho: float, m: int) -> float:
     """``(1 - rho)^m``."""

@@ -35,6 +35,11 @@ from ..instances import Instance
 KIND = Kind.DETERMINISTIC
 SECTION = Section.QUANTISATION
 
+STATEMENT = r"""
+For every table $T$,
+$$L(T) = L^* + \lVert X(T - T^*)\rVert_F^2.$$
+"""
+
 
 def bounds(instance: Instance) -> dict[str, Bound]:
     """Working precision."""

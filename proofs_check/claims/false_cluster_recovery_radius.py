@@ -37,6 +37,12 @@ SECTION = Section.SPARSE_CCE
 TWIN = "cluster-recovery"
 KILLED_BY = "planted-exact"
 
+STATEMENT = r"""
+If
+$$\lVert T - T^*\rVert_F < \delta,$$
+the optimal k-means solution of $T$ has exactly the clusters of $T^*$.
+"""
+
 bounds = cluster_recovery.bounds
 
 

@@ -38,6 +38,11 @@ SECTION = Section.SKETCHES
 TWIN = "count-sketch-second-moment"
 KILLED_BY = "flat"
 
+STATEMENT = r"""
+$$\mathbb{E}\left[CC^\top S\, CC^\top\right] = \left(1 + \frac{1}{m}\right) S
++ \frac{\operatorname{tr}(S)\, I}{m}.$$
+"""
+
 bounds = count_sketch_second_moment.bounds
 
 

@@ -35,6 +35,11 @@ SECTION = Section.DENSE_CCE
 TWIN = "dense-rate"
 KILLED_BY = "geometric-1000-adversarial"
 
+STATEMENT = r"""
+$$\mathbb{E}\left[e_i \mid T_{i-1}\right] \le \left(1 - \frac{1}{d_1}\right)^{m} e_{i-1}$$
+with plain Gaussian noise.
+"""
+
 trial = dense_rate.trial
 
 

@@ -35,6 +35,10 @@ SECTION = Section.QUANTISATION
 TWIN = "kmeanspp"
 KILLED_BY = "flat"
 
+STATEMENT = r"""
+The expected cost of the seeds drawn by $D^2$ sampling is at most $\kappa^*_K$.
+"""
+
 trial = kmeanspp.trial
 
 

@@ -38,6 +38,11 @@ SECTION = Section.SPARSE_CCE
 TWIN = "one-hot-exact"
 KILLED_BY = "zipf-one-hot"
 
+STATEMENT = r"""
+If $X^\top X = \operatorname{diag}(w)$ then $\mathbb{E}\, e(CM)$ is as if all $w_i$ in $q_i$ were
+equal to their mean.
+"""
+
 trial = one_hot_exact.trial
 
 

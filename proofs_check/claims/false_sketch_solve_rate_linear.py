@@ -39,6 +39,10 @@ SECTION = Section.SPARSE_CCE
 TWIN = "sketch-solve-rate"
 KILLED_BY = "flat"
 
+STATEMENT = r"""
+$$\mathbb{E}\, e(CM) \le (1 - m\rho)\, e_0.$$
+"""
+
 
 def width(instance: Instance) -> int:
     """Buckets used here."""

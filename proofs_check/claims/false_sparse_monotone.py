@@ -42,6 +42,12 @@ SECTION = Section.DENSE_CCE
 TWIN = "dense-monotone"
 KILLED_BY = "zipf-one-hot"
 
+STATEMENT = r"""
+$$e_i \le e_{i-1}$$
+for every round of Sparse CCE.
+"""
+HYPOTHESES = r"$k$ even."
+
 ROUNDS = 16
 
 bounds = dense_monotone.bounds

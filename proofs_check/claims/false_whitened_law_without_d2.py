@@ -36,6 +36,12 @@ SECTION = Section.DENSE_CCE
 TWIN = "whitened-law"
 KILLED_BY = "few-columns"
 
+STATEMENT = r"""
+$$\mathbb{E}\left[e_i \mid T_{i-1}\right] = \left(1 - \frac{m}{r}\right) e_{i-1}$$
+in every step, so
+$$\mathbb{E}\, e_i = \left(1 - \frac{m}{r}\right)^{i} e_0.$$
+"""
+
 trial = whitened_law.trial
 
 

@@ -40,6 +40,12 @@ from ..profile import Profile
 KIND = Kind.UPPER_BOUND
 SECTION = Section.QUANTISATION
 
+STATEMENT = r"""
+The expected cost of the seeds drawn by $D^2$ sampling is at most
+$$8\, (\ln K + 2)\, \kappa^*_K.$$
+"""
+HYPOTHESES = r"More than $K$ distinct points ($\kappa^*_K > 0$)."
+
 CLUSTERS, POINTS = 4, 100
 
 

@@ -36,6 +36,10 @@ from ..instances import Instance
 KIND = Kind.DETERMINISTIC
 SECTION = Section.QUANTISATION
 
+STATEMENT = r"""
+The k-means cost after a round of Lloyd's algorithm is at most that before.
+"""
+
 ROUNDS = 6
 
 

@@ -42,6 +42,14 @@ from ..integrals import bucket_shares
 KIND = Kind.EQUALITY
 SECTION = Section.SPARSE_CCE
 
+STATEMENT = r"""
+If $X^\top X = \operatorname{diag}(w)$ (one-hot rows; $w$ the counts of the IDs) then
+$$\mathbb{E}\, e(CM) = \sum_i w_i\, \lvert T^*_i\rvert^2\, (1 - q_i),$$
+$$q_i = \int_0^\infty w_i\, e^{-t w_i} \prod_{j \ne i}
+\left(1 - \frac{1}{m} + \frac{e^{-t w_j}}{m}\right) dt.$$
+"""
+HYPOTHESES = r"Mutually orthogonal columns of $X$; $C$ a count sketch of width $m$; $e_0 > 0$."
+
 
 def width(instance: Instance) -> int:
     """Buckets used here."""

@@ -38,6 +38,14 @@ from ..profile import Profile
 KIND = Kind.DETERMINISTIC
 SECTION = Section.DENSE_CCE
 
+STATEMENT = r"""
+Gaussian or whitened noise with $m \ge r$ gives
+$$e_1 = 0 \quad\text{almost surely.}$$
+"""
+HYPOTHESES = r"""
+$m \ge r$. To see it in double precision the condition number of $X$ must stay below $10^9$.
+"""
+
 
 def check_trial_cost(instance: Instance, profile: Profile) -> None:
     """Leave large dense noise to a larger profile."""

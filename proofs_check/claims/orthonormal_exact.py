@@ -38,6 +38,14 @@ from ..instances import Instance
 KIND = Kind.EQUALITY
 SECTION = Section.SPARSE_CCE
 
+STATEMENT = r"""
+If $X^\top X = I$ then
+$$\mathbb{E}\, e(CM) =
+\left(1 - \frac{m}{d_1} \left(1 - \left(1 - \frac{1}{m}\right)^{d_1}\right)\right) e_0:$$
+the share lost is one minus the expected number of nonempty buckets over $d_1$.
+"""
+HYPOTHESES = r"$X^\top X = I$; $C$ a count sketch of width $m$; $e_0 > 0$."
+
 
 def share_lost(d1: int, m: int) -> float:
     """``1 - m (1 - (1 - 1/m)^{d1}) / d1``."""

@@ -36,6 +36,12 @@ from ..instances import Instance
 KIND = Kind.DETERMINISTIC
 SECTION = Section.QUANTISATION
 
+STATEMENT = r"""
+$$\lVert T - \operatorname{PQ}(T)\rVert_F^2 =
+\sum_b \lVert T_b - \operatorname{Q}_b(T_b)\rVert_F^2,$$
+the sum over the blocks $T_b$ of columns of their k-means costs.
+"""
+
 
 def bounds(instance: Instance) -> dict[str, Bound]:
     """Working precision."""

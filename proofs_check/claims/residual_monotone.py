@@ -36,6 +36,10 @@ from ..instances import Instance
 KIND = Kind.DETERMINISTIC
 SECTION = Section.QUANTISATION
 
+STATEMENT = r"""
+The squared error of residual quantisation does not rise from stage to stage.
+"""
+
 STAGES = 5
 
 

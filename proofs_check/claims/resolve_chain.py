@@ -39,6 +39,14 @@ from ..instances import Instance
 KIND = Kind.DETERMINISTIC
 SECTION = Section.SPARSE_CCE
 
+STATEMENT = r"""
+$$a_i \le \lVert X(Q_i - T^*)\rVert_F^2 \le
+\left(\sqrt{e_{i-1}} + \sigma_1 \sqrt{\kappa_i}\right)^2,$$
+where $Q_i$ is the clustered table (rows replaced by the means of their clusters),
+$\kappa_i = \lVert T_{i-1} - Q_i\rVert_F^2$, and $a_i$ the excess of the best codebook for the
+same clusters.
+"""
+
 RESOLVED = "re-solved against clustered"
 CLUSTERED = "clustered against its bound"
 

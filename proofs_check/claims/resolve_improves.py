@@ -37,6 +37,11 @@ from ..instances import Instance
 KIND = Kind.DETERMINISTIC
 SECTION = Section.QUANTISATION
 
+STATEMENT = r"""
+$$\min_M L(AM) \le L(AM_0)$$
+for every codebook $M_0$, in particular for the cluster means.
+"""
+
 MEANS = "cluster means"
 RANDOM = "random codebook"
 

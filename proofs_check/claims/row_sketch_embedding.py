@@ -38,6 +38,12 @@ from ..instances import Instance
 KIND = Kind.UPPER_BOUND
 SECTION = Section.SKETCHES
 
+STATEMENT = r"""
+For $U$ ($n \times d$) with orthonormal columns and $S$ an $m \times n$ count sketch,
+$$\mathbb{P}\left(\lVert U^\top S^\top S U - I\rVert_2 > \varepsilon\right) \le
+\frac{d^2 + d}{m\, \varepsilon^2}.$$
+"""
+
 DIMENSION, EPS, WIDTH = 2, 0.5, 48
 
 

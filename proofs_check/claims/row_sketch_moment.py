@@ -38,6 +38,12 @@ from ..instances import Instance
 KIND = Kind.DETERMINISTIC
 SECTION = Section.SKETCHES
 
+STATEMENT = r"""
+For $U$ ($n \times d$) with orthonormal columns and leverage scores $l_i$, and $S$ an $m \times n$
+count sketch on the rows,
+$$\mathbb{E}\, \lVert U^\top S^\top S U - I\rVert_F^2 = \frac{d^2 + d - 2\sum_i l_i^2}{m}.$$
+"""
+
 ROWS = 4
 
 

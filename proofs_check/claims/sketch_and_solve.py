@@ -39,6 +39,12 @@ from ..instances import Instance
 KIND = Kind.DETERMINISTIC
 SECTION = Section.SKETCHES
 
+STATEMENT = r"""
+If all singular values of $S\,[\text{basis of } (X, Y)]$ lie in $[1 - \eta,\, 1 + \eta]$,
+$\eta < 1$, then the solution of $\min_T \lVert S(XT - Y)\rVert$ has
+$$L(T) \le \left(\frac{1 + \eta}{1 - \eta}\right)^{2} L^*.$$
+"""
+
 COLUMNS, WIDTH = 6, 200
 
 

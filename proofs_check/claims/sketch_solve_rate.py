@@ -41,6 +41,15 @@ from .dense_count_sketch_rate import rate
 KIND = Kind.UPPER_BOUND
 SECTION = Section.SPARSE_CCE
 
+STATEMENT = r"""
+$$\mathbb{E}\, e(CM) \le c\, e_0, \qquad c = 1 - \frac{m\rho}{1 + \rho + m\rho};$$
+and, sharper on a given instance,
+$$\mathbb{E}\, e(CM) \le e_0 - \frac{e_0^2}{q},$$
+$$q = \left(1 + \frac{1}{m}\right) e_0 + \frac{\lVert X\rVert_F^2\, \lVert T^*\rVert_F^2
+- 2\sum_j \lVert x_j\rVert^2\, \lvert T^*_j\rvert^2}{m}.$$
+"""
+HYPOTHESES = r"$C$ a count sketch of width $m$ (the hashing trick with signs); $e_0 > 0$."
+
 BY_RATE = "by rho"
 BY_INSTANCE = "instance form"
 

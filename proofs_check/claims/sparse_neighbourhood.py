@@ -40,6 +40,18 @@ from .sparse_step import ROUNDS
 KIND = Kind.UPPER_BOUND
 SECTION = Section.SPARSE_CCE
 
+STATEMENT = r"""
+$$\mathbb{E}\left[e_i \mid T_{i-1}, A_i\right] \le
+c \left(\sqrt{e_{i-1}} + \sigma_1 \sqrt{\kappa_i}\right)^2.$$
+Hence
+$$\sqrt{\mathbb{E}\, e_i} \le
+\sqrt{c} \left(\sqrt{\mathbb{E}\, e_{i-1}} + \sigma_1 \sqrt{\mathbb{E}\, \kappa_i}\right):$$
+a neighbourhood of radius $\dfrac{\sqrt{c}}{1 - \sqrt{c}}\, \sigma_1 \sqrt{\kappa}$.
+"""
+HYPOTHESES = r"""
+Sparse CCE, $i \ge 2$; $c = 1 - m\rho / (1 + \rho + m\rho)$, $m$ the width of $C_i$.
+"""
+
 bounds = sparse_step.bounds
 
 

@@ -39,6 +39,14 @@ from .dense_count_sketch_rate import rate
 KIND = Kind.UPPER_BOUND
 SECTION = Section.SPARSE_CCE
 
+STATEMENT = r"""
+With $a_i = \min_M \lVert XA_iM - XT^*\rVert_F^2$,
+$$\mathbb{E}\left[e_i \mid A_i\right] \le c\, a_i, \qquad
+c = 1 - \frac{m\rho}{1 + \rho + m\rho},$$
+$m$ the width of $C_i$.
+"""
+HYPOTHESES = r"Sparse CCE, $i \ge 2$; $T^*$ not exactly of the form $A_iM$ ($a_i > 0$)."
+
 ROUNDS = 4
 
 

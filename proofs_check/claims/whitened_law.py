@@ -48,6 +48,20 @@ from ..instances import Instance
 KIND = Kind.EQUALITY
 SECTION = Section.DENSE_CCE
 
+STATEMENT = r"""
+$$\mathbb{E}\, e_1 = \left(1 - \frac{m}{r}\right) e_0, \qquad
+\mathbb{E}\left[e_i \mid T_{i-1}\right] = \left(1 - \frac{m}{r - d_2}\right) e_{i-1}
+\quad (i \ge 2).$$
+So
+$$\mathbb{E}\, e_i =
+\left(1 - \frac{m}{r}\right) \left(1 - \frac{m}{r - d_2}\right)^{i-1} e_0.$$
+"""
+HYPOTHESES = r"""
+Whitened noise (or Gaussian noise and all nonzero singular values equal);
+$\operatorname{rank}(X T_{i-1}) = d_2$, which holds almost surely if
+$\operatorname{rank}(X T^*) = d_2$ and $m \ge d_2$; $m < r - d_2$.
+"""
+
 check_trial_cost = refuse_large_noise
 
 

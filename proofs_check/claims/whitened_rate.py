@@ -41,7 +41,18 @@ from ..instances import Instance
 KIND = Kind.UPPER_BOUND
 SECTION = Section.DENSE_CCE
 
+STATEMENT = r"""
+$$\mathbb{E}\, e_i \le \left(1 - \frac{1}{d_1}\right)^{im} e_0, \quad\text{step by step}\quad
+\mathbb{E}\left[e_i \mid T_{i-1}\right] \le \left(1 - \frac{1}{d_1}\right)^{m} e_{i-1}.$$
+"""
+HYPOTHESES = r"Whitened noise, $X$ of full column rank, $k > d_2$."
+
 check_trial_cost = refuse_large_noise
+
+
+def rate(d1: int, m: int) -> float:
+    """``(1 - 1/d1)^m``."""
+    return float((1 - 1 / d1) ** m)
 
 
 def bounds(instance: Instance) -> dict[str, Bound]:
@@ -52,7 +63,7 @@ def bounds(instance: Instance) -> dict[str, Bound]:
         f"X must have full column rank (rank {problem.rank} of {problem.d1} columns)",
     )
     require_noise_columns(instance)
-    return {EVERY: Bound((1 - 1 / problem.d1) ** whitened_width(instance))}
+    return {EVERY: Bound(rate(problem.d1, whitened_width(instance)))}
 
 
 def trial(instance: Instance, rng: np.random.Generator) -> list[tuple[str, float]]:
