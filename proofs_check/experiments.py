@@ -52,12 +52,12 @@ def target_rank(problem: LeastSquares) -> int:
 
 
 def whitened_width(instance: Instance) -> int:
-    """``m`` for whitened noise: a quarter of the rank, at least 2.
+    """``m`` for whitened noise: a quarter of the rank, at least 2; or what the instance gives.
 
     In proportion to the rank, because the law is at distance ``m/r`` from 1, where an equality
     takes of the order of ``r/m`` trials.
     """
-    return max(2, instance.problem.rank // 4)
+    return instance.given_width or max(2, instance.problem.rank // 4)
 
 
 def dense_steps(

@@ -37,12 +37,15 @@ class Instance:
         Whether the data were measured, not made up.
     build : callable
         Returns the `LeastSquares` problem; called at most once.
+    given_width : int, optional
+        ``m`` that belongs to this problem, where the usual choice is not meant.
     """
 
     name: str
     description: str
     real: bool
     build: Callable[[], LeastSquares]
+    given_width: int | None = None
 
     @cached_property
     def problem(self) -> LeastSquares:
@@ -61,9 +64,9 @@ class Instance:
     def width(self) -> int:
         """``m``, the fresh noise columns (or buckets) that claims use here: a quarter of the rank.
 
-        From 2 to 32.
+        From 2 to 32; or the width given with the instance.
         """
-        return int(np.clip(self.rank_limit // 4, 2, 32))
+        return self.given_width or int(np.clip(self.rank_limit // 4, 2, 32))
 
 
 def _rng(name: str) -> np.random.Generator:

@@ -46,7 +46,7 @@ $$\mathbb{E}\, e(CM) \le (1 - m\rho)\, e_0.$$
 
 def width(instance: Instance) -> int:
     """Buckets used here."""
-    return max(2, instance.problem.d1 // 2)
+    return instance.given_width or max(2, instance.problem.d1 // 2)
 
 
 def bounds(instance: Instance) -> dict[str, Bound]:

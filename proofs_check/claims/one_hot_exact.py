@@ -53,7 +53,7 @@ HYPOTHESES = r"Mutually orthogonal columns of $X$; $C$ a count sketch of width $
 
 def width(instance: Instance) -> int:
     """Buckets used here."""
-    return max(2, instance.problem.d1 // 4)
+    return instance.given_width or max(2, instance.problem.d1 // 4)
 
 
 def column_weights(instance: Instance) -> np.ndarray:
