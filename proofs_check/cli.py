@@ -12,13 +12,17 @@ from rich.table import Table
 
 from lsq_sketch import __version__
 
+from .backends import BackendError
 from .claim import Claim, registry
 from .console import INTERRUPTED, console, fail, progress_bar, run_app
 from .instances import InstanceError, catalogue, from_files, unavailable
+from .journal import JournalError
 from .profile import PROFILES
 from .report import STYLES, number, print_report, write_json
-from .run import ALPHA, Report, run
+from .run import ALPHA, run
 from .selftest import selftest
+
+BACKENDS = ("processes", "dask")
 
 app = typer.Typer(
     add_completion=False,
@@ -44,7 +48,7 @@ def _main(
     """Hold each theorem on clustered embedding tables beside measured error.
 
     [dim]Exit status of run: 0 all confirmed; 1 something refuted; 2 bad input or usage;
-    3 nothing refuted but something undecided.[/dim]
+    3 nothing refuted but something undecided; 4 the run could not finish.[/dim]
     """
 
 
@@ -98,6 +102,16 @@ def run_claims(
         Path | None, typer.Option(help="Your own X: .npy, .npz (dense or scipy sparse) or .csv.")
     ] = None,
     target: Annotated[Path | None, typer.Option(help="Your own Y: .npy, .npz or .csv.")] = None,
+    journal: Annotated[
+        Path | None, typer.Option(help="Record every finished batch in this folder.")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with that journal.")] = False,
+    backend: Annotated[str, typer.Option(help="processes, or dask with --scheduler.")] = BACKENDS[
+        0
+    ],
+    scheduler: Annotated[
+        str | None, typer.Option(help="Of a Dask cluster: tcp://HOST:PORT.")
+    ] = None,
 ) -> None:
     """Try to refute claims, on synthetic and real problems or on your own.
 
@@ -108,6 +122,10 @@ def run_claims(
       proofs-check run dense-rate whitened-law --profile full --seed 7 --json report.json
 
       proofs-check run --design X.npz --target Y.npy
+
+      proofs-check run --profile full --journal DIR             (and, killed: again with --resume)
+
+      proofs-check run --backend dask --scheduler tcp://HOST:8786
     """
     selected = [_find(name) for name in claims or []] or [
         claim for claim in registry().values() if not claim.is_false
@@ -118,15 +136,44 @@ def run_claims(
         fail(f"--alpha must lie strictly between 0 and 1; got {alpha}.")
     if json is not None and not json.absolute().parent.is_dir():
         fail(f"--json: the folder {json.absolute().parent} does not exist. Create it first.")
+    if resume and journal is None:
+        fail("--resume needs --journal DIR: the folder of the run to go on with.")
+    if backend not in BACKENDS:
+        fail(f"--backend must be one of {', '.join(BACKENDS)}; got {backend!r}.")
+    if (backend == "dask") != (scheduler is not None):
+        fail("--backend dask and --scheduler tcp://HOST:PORT go together.")
     files = _user_files(design, target, instance)
     names = ["user"] if files else _instance_names(instance)
-    report = _run_with_progress(selected, names, files, profile, seed, alpha, jobs)
+    with progress_bar("checking") as bar:
+        task = bar.add_task("checking", total=None)
+        try:
+            report = run(
+                selected, names, files=files, profile=profile, seed=seed, alpha=alpha,
+                jobs=jobs or os.cpu_count() or 1, scheduler=scheduler, journal=journal,
+                resume=resume,
+                progress=lambda done, total: bar.update(task, completed=done, total=total),
+            )  # fmt: skip
+        except (BackendError, JournalError) as error:
+            fail(str(error))
+        except OSError as error:
+            fail(f"--journal: {journal} cannot be used: {error.strerror}.")
     print_report(report, console())
     if json is not None:
         try:
             write_json(report, json)
         except OSError as error:
             fail(f"--json: could not write {json}: {error.strerror}.")
+    if report.failure is not None:
+        advice = (
+            "the journal has all that was finished: go on with --resume"
+            if journal
+            else ("with --journal DIR a run can be resumed")
+        )
+        console(stderr=True).print(
+            f"proofs-check: {escape(report.failure)} The run could not finish; {advice}.",
+            soft_wrap=True,
+        )
+        raise typer.Exit(report.exit_status)
     raise typer.Exit(INTERRUPTED if report.interrupted else report.exit_status)
 
 
@@ -171,9 +218,9 @@ def _find(name: str) -> Claim:
 
 def _user_files(
     design: Path | None, target: Path | None, instance: list[str] | None
-) -> tuple[str, str] | None:
+) -> tuple[str, ...]:
     if design is None and target is None:
-        return None
+        return ()
     if design is None or target is None:
         fail("--design and --target go together: give both files.")
     if instance:
@@ -192,29 +239,6 @@ def _instance_names(wanted: list[str] | None) -> list[str]:
         if name in unavailable():
             fail(f"{name} {unavailable()[name]}.")
     return [name for name in wanted or catalogue() if name not in unavailable()]
-
-
-def _run_with_progress(
-    claims: list[Claim],
-    names: list[str],
-    files: tuple[str, str] | None,
-    profile: str,
-    seed: int,
-    alpha: float,
-    jobs: int | None,
-) -> Report:
-    with progress_bar("checking") as bar:
-        task = bar.add_task("checking", total=None)
-        return run(
-            claims,
-            names,
-            files=files,
-            profile=profile,
-            seed=seed,
-            alpha=alpha,
-            jobs=jobs or os.cpu_count() or 1,
-            progress=lambda done, total: bar.update(task, completed=done, total=total),
-        )
 
 
 def main() -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 from .claim import Kind
 
@@ -98,6 +101,16 @@ class Finding:
     evidence: Evidence
     certainty: Certainty
 
+    @classmethod
+    def from_dict(cls, entry: Mapping[str, Any]) -> Finding:
+        """The finding of which `dataclasses.asdict` made ``entry``; None stands for NaN."""
+        known: dict[str, Any] = {k: math.nan if v is None else v for k, v in entry.items()}
+        for name, kind in (
+            ("kind", Kind), ("verdict", Verdict), ("evidence", Evidence), ("certainty", Certainty)
+        ):  # fmt: skip
+            known[name] = kind(entry[name])
+        return cls(**known)
+
 
 @dataclass(frozen=True)
 class LeftOut:
@@ -120,3 +133,8 @@ class LeftOut:
     reason: str
     costly: bool
     evidence: Evidence = Evidence.TRIALS
+
+    @classmethod
+    def from_dict(cls, entry: Mapping[str, Any]) -> LeftOut:
+        """The entry of which `dataclasses.asdict` made ``entry``."""
+        return cls(**{**entry, "evidence": Evidence(entry["evidence"])})

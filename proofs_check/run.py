@@ -2,42 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
-import joblib
-
+from .backends import BackendError, Executor, executor
 from .claim import Claim, Kind, registry
-from .finding import Finding, LeftOut, Verdict
-from .instances import Instance, catalogue, from_files
+from .finding import Evidence, Finding, LeftOut, Verdict
+from .journal import Journal
 from .profile import PROFILES
-from .verify import examine
+from .verify import Examination
+from .versions import versions
+from .work import Batch, Outcome, Task, TrialError
 
 ALPHA = 0.01
 """Default chance that anything true is refuted in a run, or anything false confirmed."""
-
-
-@dataclass(frozen=True)
-class Task:
-    """One claim on one instance, in words that any process understands.
-
-    Attributes
-    ----------
-    claim, instance : str
-    files : tuple of str or None
-        Design and target of a user's own instance.
-    profile : str
-    seed : int
-    alpha : float
-        Share of the run's error probability.
-    """
-
-    claim: str
-    instance: str
-    files: tuple[str, str] | None
-    profile: str
-    seed: int
-    alpha: float
 
 
 @dataclass
@@ -52,11 +34,15 @@ class Report:
         Of the whole run.
     claims, instances : list of str
         What was asked for.
+    evidence : list of Evidence
+        The same.
     findings : list of Finding
         In the order of claims and instances, whatever the order they ended in.
     left_out : list of LeftOut
     interrupted : int
-        Tasks not finished because of Ctrl-C.
+        Tasks not finished because of Ctrl-C or a failure; what is known of them is reported.
+    failure : str or None
+        Why the run could not finish.
     """
 
     profile: str
@@ -64,9 +50,11 @@ class Report:
     alpha: float
     claims: list[str]
     instances: list[str]
+    evidence: list[Evidence]
     findings: list[Finding] = field(default_factory=list)
     left_out: list[LeftOut] = field(default_factory=list)
     interrupted: int = 0
+    failure: str | None = None
 
     def count(self, verdict: Verdict) -> int:
         """Number of findings with a verdict."""
@@ -74,9 +62,15 @@ class Report:
 
     @property
     def exit_status(self) -> int:
-        """0: all confirmed; 1: something refuted; 3: nothing refuted, something undecided."""
+        """What a command should exit with.
+
+        0: all confirmed; 1: something refuted; 3: nothing refuted, something undecided;
+        4: nothing refuted, and the run could not finish.
+        """
         if self.count(Verdict.REFUTED):
             return 1
+        if self.failure is not None:
+            return 4
         return 3 if self.count(Verdict.UNDECIDED) or self.interrupted else 0
 
     @property
@@ -87,31 +81,14 @@ class Report:
         return [claim for claim in self.claims if claim in tried - real]
 
 
-_user_instances: dict[tuple[str, str], Instance] = {}
-
-
-def _instance(task: Task) -> Instance:
-    if task.files is None:
-        return catalogue()[task.instance]
-    if task.files not in _user_instances:
-        _user_instances[task.files] = from_files(*task.files)
-    return _user_instances[task.files]
-
-
-def perform(task: Task) -> list[Finding] | LeftOut:
-    """Do one task, in whatever process this is."""
-    return examine(
-        registry()[task.claim], _instance(task), PROFILES[task.profile], task.seed, task.alpha
-    )
-
-
-def plan(
+def assign(
     claims: Sequence[Claim],
     instances: Sequence[str],
-    files: tuple[str, str] | None,
+    files: tuple[str, ...],
     profile: str,
     seed: int,
     alpha: float,
+    evidence: Sequence[Evidence] = (Evidence.TRIALS,),
 ) -> list[Task]:
     """The tasks of a run; alpha is split evenly over those that are random.
 
@@ -119,12 +96,13 @@ def plan(
     ----------
     claims : sequence of Claim
     instances : sequence of str
-        Names; ignored where ``files`` is given.
-    files : (design, target) or None
-        A user's own problem.
+        Names.
+    files : tuple of str
+        A user's own problem; empty for built-in ones.
     profile : str
     seed : int
     alpha : float
+    evidence : sequence of Evidence
 
     Returns
     -------
@@ -134,68 +112,175 @@ def plan(
     random = sum(claim.kind is not Kind.DETERMINISTIC for claim in claims)
     share = alpha / max(1, random * len(instances))
     return [
-        Task(claim.id, instance, files, profile, seed, share)
+        Task(claim.id, instance, files, profile, seed, share, kind)
         for instance in instances
         for claim in claims
+        for kind in evidence
     ]
 
 
-def perform_all(tasks: Sequence[Task], jobs: int) -> Iterator[tuple[int, list[Finding] | LeftOut]]:
-    """Results with the indices of their tasks, as they come.
+PIECE = 0.5
+"""Seconds of trials that are sent to a process at once; never changes a result."""
 
-    Parameters
-    ----------
-    tasks : sequence of Task
-    jobs : int
-        Processes; 1 runs everything in this one.
-
-    Yields
-    ------
-    (int, list of Finding or LeftOut)
-    """
-    if jobs == 1:
-        yield from _numbered(0, tasks)
-        return
-    # whole instances go to one process each, the largest first: none is factored twice in vain
-    chunks = _chunks(tasks)
-    parallel = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered", batch_size=1)
-    for results in parallel(joblib.delayed(_perform_chunk)(*chunk) for chunk in chunks):
-        yield from results
+FIRST_PIECE = 5
+"""First looks, of one instance, that are sent to a process at once."""
 
 
-def _numbered(first: int, tasks: Sequence[Task]) -> Iterator[tuple[int, list[Finding] | LeftOut]]:
-    for index, task in enumerate(tasks, first):
-        yield index, perform(task)
+class _Progress:
+    """The state of every task of a run."""
+
+    def __init__(self, tasks: Sequence[Task], known: Sequence[Outcome] = ()):
+        self.tasks = tasks
+        self.settled: dict[int, list[Finding] | LeftOut] = {}
+        self._examinations: dict[int, Examination] = {}
+        self._outcomes: dict[int, dict[int, Outcome]] = {i: {} for i in range(len(tasks))}
+        self._pace: dict[int, float] = {}
+        for outcome in known:
+            self.add(outcome)
+
+    def add(self, outcome: Outcome) -> None:
+        """Take what came of a batch; judge its task whenever a look is complete."""
+        number = outcome.number
+        self._outcomes[number][outcome.start] = outcome
+        if outcome.settled is not None:
+            self.settled[number] = outcome.settled
+            return
+        self._pace[number] = outcome.seconds / (outcome.stop - outcome.start)
+        if outcome.opening is not None:
+            task = self.tasks[number]
+            self._examinations[number] = Examination(
+                registry()[task.claim], outcome.opening, PROFILES[task.profile], task.alpha
+            )
+        examination = self._examinations[number]
+        while not (examination.finished or self._missing(number)):
+            examination.look(self._observations(number))
+        if examination.finished:
+            self.settled[number] = examination.findings()
+
+    def _observations(self, number: int) -> dict[str, list[float]]:
+        """Those of the next look, in the order of the trials."""
+        examination, seen = self._examinations[number], {}  # type: ignore[var-annotated]
+        position = examination.done
+        while position < examination.next_look:
+            piece = self._outcomes[number].pop(position)
+            for stage, values in piece.observations.items():
+                seen.setdefault(stage, []).extend(values)
+            position = piece.stop
+        return seen
+
+    def _missing(self, number: int) -> list[tuple[int, int]]:
+        """Trials of the next look that were not done yet, as ranges."""
+        examination = self._examinations[number]
+        position, ranges = examination.done, []
+        starts = sorted(self._outcomes[number])
+        while position < examination.next_look:
+            piece = self._outcomes[number].get(position)
+            if piece is not None:
+                position = piece.stop
+                continue
+            stop = min((s for s in starts if s > position), default=examination.next_look)
+            ranges.append((position, stop))
+            position = stop
+        return ranges
+
+    def known(self, number: int) -> list[Finding] | LeftOut | None:
+        """What is known of a task, finished or not."""
+        if number in self.settled:
+            return self.settled[number]
+        examination = self._examinations.get(number)
+        return examination.findings() if examination is not None and examination.done else None
+
+    def next_groups(self) -> list[list[Batch]]:
+        """Everything that can be done now, in groups for one process each."""
+        first: list[list[Batch]] = []
+        later: list[tuple[float, Batch]] = []
+        for number, task in enumerate(self.tasks):
+            if number in self.settled:
+                continue
+            if number not in self._examinations:
+                last = first[-1] if first else []
+                if last and last[0].task.instance == task.instance and len(last) < FIRST_PIECE:
+                    last.append(Batch(number, task))
+                else:
+                    first.append([Batch(number, task)])
+                continue
+            pace = self._pace.get(number, PIECE)
+            for start, stop in self._missing(number):
+                step = max(1, int(PIECE / max(pace, 1e-9)))
+                for a in range(start, stop, step):
+                    b = min(stop, a + step)
+                    later.append(((b - a) * pace, Batch(number, task, a, b)))
+        # real, large instances come last in the catalogue: they go first
+        return first[::-1] + _grouped(later)
 
 
-def _perform_chunk(first: int, tasks: Sequence[Task]) -> list[tuple[int, list[Finding] | LeftOut]]:
-    return list(_numbered(first, tasks))
+def _outcomes(state: _Progress, execute: Executor) -> Iterator[list[Outcome]]:
+    """Do all that is left, in rounds of looks; yields outcomes that are not yet recorded."""
+    while groups := state.next_groups():
+        for outcomes in execute(groups):
+            done = [outcome for outcome in outcomes if outcome.failure is None]
+            for outcome in done:
+                state.add(outcome)
+            yield done
+            for outcome in outcomes:
+                if outcome.failure is not None:
+                    raise TrialError(outcome.failure)
 
 
-CHUNK = 5
-"""Tasks sent to a process at once: claims on one instance."""
+def _collect(report: Report, state: _Progress) -> None:
+    """Write what is known into the report, in the order of the claims and instances."""
+    rank = {claim: position for position, claim in enumerate(report.claims)}
+    for number in sorted(range(len(state.tasks)), key=lambda i: (rank[state.tasks[i].claim], i)):
+        known = state.known(number)
+        if isinstance(known, LeftOut):
+            report.left_out.append(known)
+        elif known is not None:
+            report.findings.extend(known)
 
 
-def _chunks(tasks: Sequence[Task]) -> list[tuple[int, list[Task]]]:
-    chunks: list[tuple[int, list[Task]]] = []
-    for index, task in enumerate(tasks):
-        last = chunks[-1][1] if chunks else []
-        if last and last[0].instance == task.instance and len(last) < CHUNK:
-            last.append(task)
+def _grouped(costed: Sequence[tuple[float, Batch]]) -> list[list[Batch]]:
+    """Batches of one instance together, until a group takes about `PIECE` seconds."""
+    groups: list[list[Batch]] = []
+    total = 0.0
+    for cost, batch in costed[::-1]:
+        fits = groups and groups[-1][0].task.instance == batch.task.instance
+        if fits and total + cost <= PIECE:
+            groups[-1].append(batch)
+            total += cost
         else:
-            chunks.append((index, [task]))
-    return chunks[::-1]  # real, large instances come last in the catalogue
+            groups.append([batch])
+            total = cost
+    return groups
+
+
+def _identity(report: Report, tasks: Sequence[Task]) -> dict[str, Any]:
+    """What the outcomes of a run depend on."""
+    files = sorted({name for task in tasks for name in task.files})
+    return {
+        "versions": versions(),
+        "seed": report.seed,
+        "profile": report.profile,
+        "alpha": report.alpha,
+        "claims": report.claims,
+        "instances": report.instances,
+        "evidence": report.evidence,
+        "files": {name: hashlib.sha256(Path(name).read_bytes()).hexdigest() for name in files},
+    }
 
 
 def run(
     claims: Sequence[Claim],
     instances: Sequence[str],
     *,
-    files: tuple[str, str] | None = None,
+    files: tuple[str, ...] = (),
     profile: str = "quick",
     seed: int = 0,
     alpha: float = ALPHA,
+    evidence: Sequence[Evidence] = (Evidence.TRIALS,),
     jobs: int = 1,
+    scheduler: str | None = None,
+    journal: Path | None = None,
+    resume: bool = False,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Report:
     """Try to refute claims on instances.
@@ -204,22 +289,36 @@ def run(
     ----------
     claims : sequence of Claim
     instances : sequence of str
-        Names from `catalogue`, or ``["user"]`` with ``files``.
-    files : (design, target), optional
-        A user's own problem.
+        Names from `catalogue`, or one name with ``files``.
+    files : (design, target) or (instance,), optional
+        A user's own problem, or a saved one.
     profile : {"quick", "full"}
     seed : int
     alpha : float
         Chance that anything true is refuted, or false confirmed, in the whole run.
+    evidence : sequence of Evidence
     jobs : int
         Processes. The report does not depend on it.
+    scheduler : str, optional
+        Address of a Dask cluster's scheduler; ``jobs`` is then not used.
+    journal : Path, optional
+        Folder in which every finished batch is recorded.
+    resume : bool, default False
+        Go on with the journal, if there is one in the folder.
     progress : callable
         Called with the number of tasks done and in all.
 
     Returns
     -------
     Report
-        With what is known so far, if interrupted by Ctrl-C.
+        With what is known so far, if interrupted by Ctrl-C or by a failure.
+
+    Raises
+    ------
+    BackendError
+        If there is no such Dask cluster.
+    JournalError, OSError
+        If the journal cannot be used.
 
     Examples
     --------
@@ -227,21 +326,26 @@ def run(
     >>> report.findings[0].verdict.value, report.exit_status
     ('confirmed', 0)
     """
-    report = Report(profile, seed, alpha, [claim.id for claim in claims], list(instances))
-    tasks = plan(claims, instances, files, profile, seed, alpha)
-    results: dict[int, list[Finding] | LeftOut] = {}
-    progress(0, len(tasks))
-    try:
-        for index, result in perform_all(tasks, min(jobs, len(tasks))):
-            results[index] = result
-            progress(len(results), len(tasks))
-    except KeyboardInterrupt:
-        report.interrupted = len(tasks) - len(results)
-    rank = {claim: position for position, claim in enumerate(report.claims)}
-    for index in sorted(results, key=lambda i: (rank[tasks[i].claim], i)):
-        result = results[index]
-        if isinstance(result, LeftOut):
-            report.left_out.append(result)
-        else:
-            report.findings.extend(result)
+    report = Report(
+        profile, seed, alpha, [claim.id for claim in claims], list(instances), list(evidence)
+    )
+    tasks = assign(claims, instances, files, profile, seed, alpha, evidence)
+    with ExitStack() as stack:
+        diary = None
+        if journal is not None:
+            diary = stack.enter_context(Journal(journal, _identity(report, tasks), resume))
+        state = _Progress(tasks, diary.outcomes if diary else ())
+        progress(len(state.settled), len(tasks))
+        execute = stack.enter_context(executor(min(jobs, len(tasks)), scheduler))
+        try:
+            for outcomes in _outcomes(state, execute):
+                if diary is not None:
+                    diary.append(outcomes)
+                progress(len(state.settled), len(tasks))
+        except KeyboardInterrupt:
+            report.interrupted = len(tasks) - len(state.settled)
+        except (BackendError, TrialError) as error:
+            report.interrupted = len(tasks) - len(state.settled)
+            report.failure = str(error)
+    _collect(report, state)
     return report

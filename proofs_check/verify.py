@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -23,19 +25,173 @@ FIRST_LOOK_LARGE = 8
 """The same on an instance of large rank, where trials cost more."""
 
 
-def trial_seed(seed: int, claim: Claim, instance: Instance) -> np.random.SeedSequence:
-    """The random stream of a claim on an instance.
+def trial_seed(seed: int, claim: Claim, instance: str, index: int) -> np.random.SeedSequence:
+    """The random stream of one trial.
 
-    It depends on the seed of the run and the two names alone, not on what else is run or where.
+    It depends on the seed of the run, the two names and the number of the trial alone, not on
+    what else is run or where. A false statement has the trials of its true twin.
+
+    Examples
+    --------
+    >>> from proofs_check.claim import registry
+    >>> trial_seed(0, registry()["dense-rate"], "flat", 3).spawn_key[-1]
+    3
     """
-    names = [zlib.crc32(name.encode()) for name in (claim.twin or claim.id, instance.name)]
-    return np.random.SeedSequence(seed, spawn_key=names)
+    names = (zlib.crc32(name.encode()) for name in (claim.twin or claim.id, instance))
+    return np.random.SeedSequence(seed, spawn_key=(*names, index))
+
+
+@dataclass(frozen=True)
+class Opening:
+    """What must be known of a claim on an instance before its trials can be judged.
+
+    Attributes
+    ----------
+    bounds : dict of str to Bound
+        By stage.
+    instance : str
+    real : bool
+    large : bool
+        Whether the instance gets the smaller budgets.
+    width : int
+        ``m`` used on this instance.
+    """
+
+    bounds: dict[str, Bound]
+    instance: str
+    real: bool
+    large: bool
+    width: int
+
+
+def open_case(claim: Claim, instance: Instance, profile: Profile) -> Opening | LeftOut:
+    """The bounds of a claim on an instance, or why there are none."""
+    with single_threaded_blas():
+        try:
+            bounds = claim.bounds_within(instance, profile)
+        except (HypothesisError, TooCostlyError, TooLargeError) as reason:
+            costly = not isinstance(reason, HypothesisError)
+            return LeftOut(claim.id, instance.name, instance.real, str(reason), costly)
+        return Opening(
+            bounds, instance.name, instance.real, is_large(instance), instance.width
+        )  # fmt: skip
+
+
+def observe(
+    claim: Claim,
+    instance: Instance,
+    seed: int,
+    trials: Iterable[int],
+    started: Callable[[int], None] = lambda index: None,
+) -> dict[str, list[float]]:
+    """Observations of some trials, by stage, in the order of the trials.
+
+    Parameters
+    ----------
+    claim : Claim
+    instance : Instance
+    seed : int
+        Of the run.
+    trials : iterable of int
+        Numbers of the trials.
+    started : callable
+        Called with the number of a trial as it begins.
+    """
+    seen: dict[str, list[float]] = {}
+    with single_threaded_blas():
+        for index in trials:
+            started(index)
+            rng = np.random.default_rng(trial_seed(seed, claim, instance.name, index))
+            for stage, observation in claim.trial(instance, rng):
+                seen.setdefault(stage, []).append(float(observation))
+    return seen
+
+
+class Examination:
+    """The judge of one claim on one instance: how many trials it wants, and what it makes of them.
+
+    It looks at its observations after `FIRST_LOOK` trials and then whenever their number has
+    doubled. A stage is judged at the first look that decides it.
+
+    Parameters
+    ----------
+    claim : Claim
+    opening : Opening
+    profile : Profile
+    alpha : float
+        Chance of any wrong verdict here, divided among the claim's stages: an upper bound or
+        equality that holds is refuted with at most this probability, and one that fails by more
+        than the tolerance is confirmed with at most this probability.
+
+    Attributes
+    ----------
+    done : int
+        Trials seen.
+    """
+
+    def __init__(self, claim: Claim, opening: Opening, profile: Profile, alpha: float):
+        self.claim, self.opening, self.profile = claim, opening, profile
+        self.alpha = alpha / len(opening.bounds)
+        self.done = 0
+        self._budget = budget(claim, opening.large, profile)
+        self._seen: dict[str, list[float]] = {stage: [] for stage in opening.bounds}
+        self._found: dict[str, Finding] = {}
+
+    @property
+    def finished(self) -> bool:
+        """Whether every stage is decided, or the budget spent."""
+        return self.done >= self._budget or len(self._found) == len(self.opening.bounds)
+
+    @property
+    def next_look(self) -> int:
+        """Number of trials at the next look."""
+        return next_look(self.claim, self.opening.large, self.profile, self.done)
+
+    def look(self, observations: Mapping[str, Sequence[float]]) -> None:
+        """Take the observations of trials ``done`` to ``next_look``, in order, and judge."""
+        for stage, seen in self._seen.items():
+            seen.extend(observations.get(stage, ()))
+        self.done = self.next_look
+        for stage, bound in self.opening.bounds.items():
+            if stage not in self._found:
+                values = np.array(self._seen[stage])
+                verdict = decide(values, bound, self.claim.kind, self.profile.tolerance, self.alpha)
+                if verdict is not Verdict.UNDECIDED or self.done >= self._budget:
+                    self._found[stage] = self._describe(stage, verdict, values)
+
+    def findings(self) -> list[Finding]:
+        """What is known so far, one finding a stage; the confidence holds at any time."""
+        return [
+            self._found.get(stage)
+            or self._describe(stage, Verdict.UNDECIDED, np.array(self._seen[stage]))
+            for stage in self.opening.bounds
+        ]
+
+    def _describe(self, stage: str, verdict: Verdict, observations: np.ndarray) -> Finding:
+        return _describe(
+            self.claim, self.opening, stage, self.profile, verdict, observations, self.done,
+            self.alpha,
+        )  # fmt: skip
+
+
+def budget(claim: Claim, large: bool, profile: Profile) -> int:
+    """At most so many trials."""
+    if claim.kind is Kind.DETERMINISTIC:
+        trials = profile.deterministic_trials
+        return max(3, trials // 10) if large else trials
+    return profile.large_trials if large else profile.trials
+
+
+def next_look(claim: Claim, large: bool, profile: Profile, done: int) -> int:
+    """Number of trials at the look after the one at ``done``."""
+    first = FIRST_LOOK_LARGE if large else FIRST_LOOK
+    return min(budget(claim, large, profile), max(first, 2 * done))
 
 
 def examine(
     claim: Claim, instance: Instance, profile: Profile, seed: int, alpha: float
 ) -> list[Finding] | LeftOut:
-    """Try to refute one claim on one instance.
+    """Try to refute one claim on one instance, here and now.
 
     Parameters
     ----------
@@ -45,63 +201,21 @@ def examine(
     seed : int
         Of the run.
     alpha : float
-        Chance of any wrong verdict here, divided among the claim's stages: an upper bound or
-        equality that holds is refuted with at most this probability, and one that fails by more
-        than the tolerance is confirmed with at most this probability.
+        See `Examination`.
 
     Returns
     -------
     list of Finding, one a stage, or LeftOut
         LeftOut if a hypothesis is not met, or the profile is too small.
     """
-    with single_threaded_blas():
-        try:
-            bounds = claim.bounds_within(instance, profile)
-        except (HypothesisError, TooCostlyError, TooLargeError) as reason:
-            costly = not isinstance(reason, HypothesisError)
-            return LeftOut(claim.id, instance.name, instance.real, str(reason), costly)
-        return _examine(claim, instance, profile, seed, alpha, bounds)
-
-
-def _examine(
-    claim: Claim,
-    instance: Instance,
-    profile: Profile,
-    seed: int,
-    alpha: float,
-    bounds: dict[str, Bound],
-) -> list[Finding]:
-    large = is_large(instance)
-    first_look = FIRST_LOOK_LARGE if large else FIRST_LOOK
-    if claim.kind is Kind.DETERMINISTIC:
-        budget = profile.deterministic_trials
-        budget = max(3, budget // 10) if large else budget
-    else:
-        budget = profile.large_trials if large else profile.trials
-    stage_alpha = alpha / len(bounds)
-    seeds = trial_seed(seed, claim, instance)
-    seen: dict[str, list[float]] = {stage: [] for stage in bounds}
-    found: dict[str, Finding] = {}
-    done = 0
-    while True:
-        look = min(budget, max(first_look, 2 * done))
-        for child in seeds.spawn(look - done):
-            for stage, observation in claim.trial(instance, np.random.default_rng(child)):
-                if stage in seen:
-                    seen[stage].append(observation)
-        done = look
-        last = done >= budget
-        for stage, bound in bounds.items():
-            if stage not in found:
-                observations = np.array(seen[stage])
-                verdict = decide(observations, bound, claim.kind, profile.tolerance, stage_alpha)
-                if verdict is not Verdict.UNDECIDED or last:
-                    found[stage] = _describe(
-                        claim, instance, stage, bound, profile, verdict, observations, done,
-                        stage_alpha,
-                    )  # fmt: skip
-        if last or len(found) == len(bounds):
-            return [found[stage] for stage in bounds]
+    opening = open_case(claim, instance, profile)
+    if isinstance(opening, LeftOut):
+        return opening
+    examination = Examination(claim, opening, profile, alpha)
+    while not examination.finished:
+        trials = range(examination.done, examination.next_look)
+        examination.look(observe(claim, instance, seed, trials))
+    return examination.findings()
 
 
 def certainty_of_trials(kind: Kind, verdict: Verdict) -> Certainty:
@@ -210,15 +324,15 @@ def dkw_radius(count: int, alpha: float) -> float:
 
 def _describe(
     claim: Claim,
-    instance: Instance,
+    opening: Opening,
     stage: str,
-    bound: Bound,
     profile: Profile,
     verdict: Verdict,
     observations: np.ndarray,
     trials: int,
     alpha: float,
 ) -> Finding:
+    bound = opening.bounds[stage]
     kind = judged_as(claim.kind, bound)
     if observations.size == 0:
         mean, lower, upper, slack = float("nan"), 0.0, 1.0, float("nan")
@@ -244,8 +358,8 @@ def _describe(
         Kind.DISTRIBUTION: bound.value,
     }[kind]
     return Finding(
-        claim.id, instance.name, stage, kind, instance.real, verdict, bound.value, mean, lower,
+        claim.id, opening.instance, stage, kind, opening.real, verdict, bound.value, mean, lower,
         upper, slack, tolerance, trials, int(observations.size),
-        0.0 if kind is Kind.DETERMINISTIC else alpha, instance.width, Evidence.TRIALS,
+        0.0 if kind is Kind.DETERMINISTIC else alpha, opening.width, Evidence.TRIALS,
         certainty_of_trials(kind, verdict),
     )  # fmt: skip
