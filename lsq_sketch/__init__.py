@@ -17,6 +17,13 @@ from .cce import (
 )
 from .cluster import Clustering, kmeans, kmeans_plusplus, lloyd
 from .errors import TooLargeError
+from .hashes import (
+    fit_concatenation,
+    fit_sum,
+    hashing_trick,
+    quotient_remainder,
+    several_hashes,
+)
 from .problem import LeastSquares
 from .sketches import (
     BucketMatrix,
@@ -40,11 +47,16 @@ __all__ = [
     "Trajectory",
     "alternating_cce",
     "dense_cce",
+    "fit_concatenation",
+    "fit_sum",
+    "hashing_trick",
     "kmeans",
     "kmeans_plusplus",
     "lloyd",
     "one_shot",
+    "quotient_remainder",
     "resolve",
+    "several_hashes",
     "sketched_least_squares",
     "sketched_normal_equations",
     "sparse_cce",
