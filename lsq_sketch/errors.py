@@ -10,3 +10,7 @@ class TooLargeError(ValueError):
 
 class DataError(ValueError):
     """A data set could not be loaded; the message says which file or word, and what to do."""
+
+
+class CheckpointError(ValueError):
+    """A saved model or checkpoint cannot be used; the message says why, and what to do."""

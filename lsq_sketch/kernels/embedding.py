@@ -1,0 +1,90 @@
+"""Tables whose vectors are sums of slices of one flat array: where they lie, read, add to.
+
+A *term* says, for one field, where an ID's slice lies and which columns of the vector it adds
+to. It is one row of an int64 matrix; the constants below name its columns. Offsets are found
+once a batch (`locate`) and used for reading, for adding gradients and for the optimiser's step.
+"""
+
+import numpy as np
+from numba import njit
+
+(
+    FIELD,  # which column of the IDs
+    KIND,  # DIRECT, HASHED or STORED
+    COLUMN,  # first column of the vector
+    WIDTH,  # floats in a slice
+    START,  # where bucket 0 begins in the flat array
+    STRIDE,  # floats from one bucket to the next
+    ROWS,  # number of buckets
+    DIVISOR,  # DIRECT: bucket = (id // divisor) % rows
+    STATE,  # STORED: where the assignments of ID 0 begin
+    STATE_STRIDE,  # STORED: assignments an ID
+    GRADIENT_START,  # like START, in the gradient (dense step)
+    FIRST_ROW,  # number of bucket 0 among the rows stepped one by one; -1: dense step
+) = range(12)
+TERM_COLUMNS = 12
+
+DIRECT, HASHED, STORED = 0, 1, 2
+
+HALF = np.uint64(32)
+
+
+@njit(cache=True, nogil=True)
+def locate(ids, start, stop, terms, coefficients, assignments, offsets):
+    """``offsets[t, i]``: where the slice of row ``start + i`` under term ``t`` lies.
+
+    Hash functions are multiply-shift, 2-independent over 32-bit IDs: the upper half of
+    ``a id + b`` modulo 2^64, scaled down to the number of buckets.
+    """
+    n = stop - start
+    for t in range(terms.shape[0]):
+        term = terms[t]
+        first, stride, rows = term[START], term[STRIDE], term[ROWS]
+        field = term[FIELD]
+        out = offsets[t]
+        if term[KIND] == HASHED:
+            keys = ids[start:stop, field].astype(np.uint64)
+            high = (coefficients[t, 0] * keys + coefficients[t, 1]) >> HALF
+            buckets = (high * np.uint64(rows)) >> HALF
+            for i in range(n):
+                out[i] = first + np.int64(buckets[i]) * stride
+        elif term[KIND] == STORED:
+            state, state_stride = term[STATE], term[STATE_STRIDE]
+            for i in range(n):
+                j = np.int64(ids[start + i, field])
+                out[i] = first + np.int64(assignments[state + j * state_stride]) * stride
+        else:
+            divisor = term[DIVISOR]
+            for i in range(n):
+                j = np.int64(ids[start + i, field])
+                if divisor != 1:
+                    j = j // divisor
+                if j >= rows:
+                    j = j % rows
+                out[i] = first + j * stride
+
+
+@njit(cache=True, nogil=True)
+def gather(values, offsets, terms, n, vectors):
+    """Vectors of the ``n`` located rows, added to ``vectors`` (n, fields, columns)."""
+    for i in range(n):
+        for t in range(terms.shape[0]):
+            width = terms[t, WIDTH]
+            column = terms[t, COLUMN]
+            target = vectors[i, terms[t, FIELD], column : column + width]
+            source = values[offsets[t, i] : offsets[t, i] + width]
+            for c in range(width):
+                target[c] += source[c]
+
+
+@njit(cache=True, nogil=True)
+def scatter(gradient, offsets, terms, n, vector_gradients):
+    """Add the gradients of the vectors (n, fields, columns) to the slices they came from."""
+    for i in range(n):
+        for t in range(terms.shape[0]):
+            width = terms[t, WIDTH]
+            column = terms[t, COLUMN]
+            source = vector_gradients[i, terms[t, FIELD], column : column + width]
+            target = gradient[offsets[t, i] : offsets[t, i] + width]
+            for c in range(width):
+                target[c] += source[c]

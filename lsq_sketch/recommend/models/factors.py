@@ -1,0 +1,80 @@
+"""Models of two fields that score a row by the inner product of its two vectors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ...kernels import factorization as kernels
+from ..methods import Parameter
+from ..workspace import Workspace
+from .base import LOSSES, Model
+
+
+class FactorModel(Model):
+    """Score = inner product of the two vectors, plus biases if there are any.
+
+    Trained in one compiled call for a block of batches where all tables are sums of slices.
+    """
+
+    def _check_fields(self) -> None:
+        if len(self.cardinalities) != 2:
+            raise ValueError(
+                f"{self.name} scores pairs: it takes data of 2 fields (user and item), got "
+                f"{len(self.cardinalities)}. Use the model dlrm."
+            )
+
+    def score(self, vectors: np.ndarray, dense: np.ndarray) -> np.ndarray:
+        """Scores of a batch."""
+        a, b = vectors[:, 0], vectors[:, 1]
+        scores = np.einsum("nd,nd->n", a[:, : self.dim], b[:, : self.dim])
+        if self.biases:
+            scores += a[:, self.dim] + b[:, self.dim] + self.intercept.value[0, 0]
+        return scores
+
+    def gradient(
+        self, vectors: np.ndarray, dense: np.ndarray, labels: np.ndarray
+    ) -> tuple[float, np.ndarray]:
+        """Loss of a batch, and the gradient of its mean by the vectors."""
+        slopes = np.empty(len(labels), np.float32)
+        scores = self.score(vectors, dense)
+        total = kernels.batch_loss(LOSSES[self.loss], scores, labels, slopes)
+        gradient = vectors[:, ::-1] * slopes[:, None, None]
+        if self.biases:
+            gradient[:, :, self.dim] = slopes[:, None]
+            self.intercept.gradient[0, 0] += slopes.sum(dtype=np.float64)
+        return total, gradient
+
+    def train_block(
+        self, workspace: Workspace, ids: np.ndarray, dense: np.ndarray, labels: np.ndarray
+    ) -> float:
+        """A step for each batch of the rows."""
+        if not self.store.all_gathered:
+            return super().train_block(workspace, ids, dense, labels)
+        store = self.store
+        intercept, intercept_gradient = -1, -1
+        if self.biases:
+            intercept = store.starts["intercept"]
+            intercept_gradient = workspace.gradient_start_of("intercept")
+        workspace.begin_block()
+        total = kernels.train_batches(
+            ids, labels, workspace.batch_size, LOSSES[self.loss], self.dim, self.columns,
+            intercept, intercept_gradient,
+            workspace.terms, store.coefficients, store.assignments,
+            store.values, workspace.gradient, workspace.gradient_start,
+            workspace.segments, workspace.optimizer.kind, workspace.hyperparameters,
+            workspace.step, workspace.idle, workspace.first, workspace.second,
+            workspace.last, workspace.slots,
+            workspace.offsets, workspace.gradient_offsets, workspace.touched,
+        )  # fmt: skip
+        workspace.end_block(-(-len(labels) // workspace.batch_size))
+        return float(total)
+
+    @property
+    def intercept(self) -> Parameter:
+        """The bias of all rows, if there are biases."""
+        return self.parameters["intercept"]
+
+    def _own_parameters(self, random: np.random.Generator) -> dict[str, Any]:
+        return {}
