@@ -53,6 +53,25 @@ def rounds(rho: float, m: int, accuracy: float) -> int:
     return math.ceil(math.log(1 / accuracy) / (-m * math.log1p(-rho)))
 
 
+def rounds_at_rates(first: float, later: float, accuracy: float) -> int:
+    """The least ``i >= 1`` with ``first * later^(i-1) <= accuracy``: the count from other rates.
+
+    Parameters
+    ----------
+    first, later : float
+        Factors, below 1, on the mean in the first round and in each later one.
+    accuracy : float
+        ``eps / e_0``, in (0, 1).
+
+    Returns
+    -------
+    int
+    """
+    if first <= accuracy:
+        return 1
+    return 1 + math.ceil(math.log(accuracy / first) / math.log(later))
+
+
 def check_trial_cost(instance: Instance, profile: Profile) -> None:
     """Long trajectories are left out."""
     needed = rounds(instance.problem.rho, instance.width, ACCURACY)

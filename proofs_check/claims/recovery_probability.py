@@ -55,13 +55,18 @@ $X$ of full column rank; $T^*$ has $K < d_1$ distinct rows at pairwise distance 
 MOST_ROUNDS = 300
 
 
-def rounds_and_bound(instance: Instance) -> tuple[int, float]:
-    """The first ``i`` where the bound is at most 1/2, and the bound there."""
+def scale(instance: Instance) -> float:
+    """``16 e_0 / (sigma_r^2 delta^2)``: the bound before the first round."""
     problem = instance.problem
-    c = dense_count_sketch_rate.rate(problem.rho, instance.width)
     delta = float(np.diff(cluster_recovery.distinct_rows(instance)).min())
     smallest = problem.rho * problem.squared_frobenius_norm
-    start = 16 * initial_excess(problem) / (smallest * delta**2)
+    return 16 * initial_excess(problem) / (smallest * delta**2)
+
+
+def rounds_and_bound(instance: Instance) -> tuple[int, float]:
+    """The first ``i`` where the bound is at most 1/2, and the bound there."""
+    c = dense_count_sketch_rate.rate(instance.problem.rho, instance.width)
+    start = scale(instance)
     i = max(1, math.ceil(math.log(2 * start) / -math.log(c)))
     return i, start * c**i
 
