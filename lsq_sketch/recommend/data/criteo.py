@@ -37,7 +37,7 @@ LAYOUT = 1
 HASH_SEED = 2023
 
 FINISHED = "finished.json"
-ROWS_AT_ONCE = 1 << 18
+ROWS_AT_ONCE = 1 << 16
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from ...rng import generator
 
 TASKS = ("binary", "regression")
 
-BLOCK = 1 << 20
+BLOCK = 1 << 16
 """Rows that are checked at once: what does not fit in memory is never read whole."""
 
 
@@ -108,6 +108,8 @@ class Interactions:
             If a row is out of range.
         """
         index = rows if isinstance(rows, slice) else np.asarray(rows)
+        if not isinstance(index, slice) and not index.size:
+            index = slice(0, 0)  # an empty list is an array of floats
         return Interactions(self.ids[index], self.dense[index], self.labels[index])
 
 

@@ -15,9 +15,9 @@ from ...rng import generator
 from ...threads import single_threaded_blas
 from .dataset import Dataset, Interactions, random_rows
 
-DIM = 16
+DIM = 8
 CHOICE_SCALE = 1.0
-LABEL_SCALE = 2.5
+LABEL_SCALE = 2.0
 """Chosen with `DIM` so that for 1,000 users and items with 300 rows a user the best reachable
 AUC is 0.871."""
 
@@ -41,7 +41,7 @@ class Synthetic:
     n_users : int, default 1000
     n_items : int, default 1000
     rows_per_user : int, default 300
-    dim : int, default 16
+    dim : int, default 8
         Of the true vectors.
     n_clusters : int, optional
         Users, and items, have so many distinct true vectors each, drawn uniformly for each ID;
@@ -49,7 +49,7 @@ class Synthetic:
     zipf : float, default 0
         Popularity of the item of rank ``j`` is ``j^-zipf``; ranks are drawn at random.
     choice_scale : float, default 1
-    label_scale : float, default 2.5
+    label_scale : float, default 2
 
     Raises
     ------

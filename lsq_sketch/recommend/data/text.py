@@ -61,14 +61,12 @@ def open_text(path: Path) -> IO[bytes]:
         raise DataError(f"{path}: could not be opened: {error.strerror}.") from error
 
 
-def blocks(path: Path, size: int = BLOCK_BYTES) -> Iterator[tuple[int, bytes]]:
+def blocks(path: Path) -> Iterator[tuple[int, bytes]]:
     """Blocks of whole lines of a file, each with the number of its first line (from 1).
 
     Parameters
     ----------
     path : Path
-    size : int
-        Bytes of a block, about.
 
     Yields
     ------
@@ -79,9 +77,9 @@ def blocks(path: Path, size: int = BLOCK_BYTES) -> Iterator[tuple[int, bytes]]:
     Raises
     ------
     DataError
-        If the file cannot be read, is no complete gzip file, or has a line longer than ``size``.
+        If the file cannot be read, is no complete gzip file, or has a line longer than a block.
     """
-    number, rest = 1, b""
+    size, number, rest = BLOCK_BYTES, 1, b""
     with open_text(path) as file:
         while True:
             try:
