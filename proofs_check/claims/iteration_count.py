@@ -41,7 +41,8 @@ SECTION = Section.DENSE_CCE
 
 STATEMENT = r"""
 $$\mathbb{E}\, e_i \le \varepsilon \quad\text{once}\quad
-i \ge \frac{\log(e_0/\varepsilon)}{m \log\left(1/(1 - \rho)\right)}, \qquad m = k - d_2.$$
+i \ge \frac{\log(e_0/\varepsilon)}{m \log\left(1/(1 - \rho)\right)},$$
+$m = k - d_2$.
 """
 HYPOTHESES = r"Gaussian noise, $k > d_2$, $\varepsilon < e_0$."
 

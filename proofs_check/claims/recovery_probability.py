@@ -44,9 +44,9 @@ KIND = Kind.UPPER_BOUND
 SECTION = Section.SPARSE_CCE
 
 STATEMENT = r"""
-Dense CCE with count-sketch noise:
-$$\mathbb{P}\left(\text{the clusters of } T_i \text{ are not those of } T^*\right) \le
-\frac{16\, c^i\, e_0}{\sigma_r^2\, \delta^2}, \qquad c = 1 - \frac{m\rho}{1 + \rho + m\rho}.$$
+Dense CCE with count-sketch noise: the probability that the clusters of $T_i$ are not those of $T^*$
+is at most
+$$\frac{16\, c^i\, e_0}{\sigma_r^2\, \delta^2}, \qquad c = 1 - \frac{m\rho}{1 + \rho + m\rho}.$$
 """
 HYPOTHESES = r"""
 $X$ of full column rank; $T^*$ has $K < d_1$ distinct rows at pairwise distance at least $\delta$.

@@ -49,9 +49,9 @@ SECTION = Section.DENSE_CCE
 
 STATEMENT = r"""
 For $d_2 = 1$,
-$$\frac{e_1}{e_0} \sim \operatorname{Beta}\left(\frac{r - m}{2}, \frac{m}{2}\right), \qquad
-\frac{e_i}{e_{i-1}} \sim \operatorname{Beta}\left(\frac{r - 1 - m}{2}, \frac{m}{2}\right)
-\quad (i \ge 2),$$
+$$\frac{e_1}{e_0} \sim \operatorname{Beta}\left(\frac{r - m}{2}, \frac{m}{2}\right)$$
+and, for $i \ge 2$,
+$$\frac{e_i}{e_{i-1}} \sim \operatorname{Beta}\left(\frac{r - 1 - m}{2}, \frac{m}{2}\right),$$
 all independent.
 """
 HYPOTHESES = r"Whitened noise, $d_2 = 1$, $m < r - 1$, $e_0 > 0$."

@@ -49,9 +49,9 @@ KIND = Kind.EQUALITY
 SECTION = Section.DENSE_CCE
 
 STATEMENT = r"""
-$$\mathbb{E}\, e_1 = \left(1 - \frac{m}{r}\right) e_0, \qquad
-\mathbb{E}\left[e_i \mid T_{i-1}\right] = \left(1 - \frac{m}{r - d_2}\right) e_{i-1}
-\quad (i \ge 2).$$
+$$\mathbb{E}\, e_1 = \left(1 - \frac{m}{r}\right) e_0$$
+and, for $i \ge 2$,
+$$\mathbb{E}\left[e_i \mid T_{i-1}\right] = \left(1 - \frac{m}{r - d_2}\right) e_{i-1}.$$
 So
 $$\mathbb{E}\, e_i =
 \left(1 - \frac{m}{r}\right) \left(1 - \frac{m}{r - d_2}\right)^{i-1} e_0.$$
