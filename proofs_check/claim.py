@@ -10,11 +10,16 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from .instances import Instance
 from .profile import Profile
+
+if TYPE_CHECKING:
+    from .exact.comparison import Comparison
+    from .exact.effort import Effort
 
 HEADINGS = ("Statement", "Hypotheses", "Source", "Proof idea", "Bound", "Experiment")
 
@@ -95,6 +100,9 @@ class Claim:
     check_bound_cost, check_trial_cost : callable
         Called with the instance and the profile before the bounds are computed, and before the
         trials are run; raise `TooCostlyError`.
+    exact : callable or None
+        ``exact(instance, effort) -> [Comparison, ...]``: exact numbers against the claim, one a
+        stage, on the instance or a small part of it (`proofs_check.exact`).
     twin : str or None
         For a false statement: the true claim it resembles.
     killer : str or None
@@ -111,6 +119,7 @@ class Claim:
     trial: Callable[[Instance, np.random.Generator], Iterable[tuple[str, float]]]
     check_bound_cost: Callable[[Instance, Profile], None]
     check_trial_cost: Callable[[Instance, Profile], None]
+    exact: Callable[[Instance, Effort], list[Comparison]] | None = None
     twin: str | None = None
     killer: str | None = None
 
@@ -160,6 +169,7 @@ def _from_module(module: ModuleType) -> Claim:
         trial=module.trial,
         check_bound_cost=getattr(module, "check_bound_cost", _no_cost),
         check_trial_cost=getattr(module, "check_trial_cost", _no_cost),
+        exact=getattr(module, "exact", None),
         twin=getattr(module, "TWIN", None),
         killer=getattr(module, "KILLED_BY", None),
     )

@@ -27,6 +27,10 @@ class Profile:
         A dense square matrix of random noise is solved with up to this rank.
     noise_rank : int
         Dense noise of a quarter as many columns as the rank is drawn up to this rank.
+    exact_draws : int
+        Small parts of an instance on which an expectation over all sketches is summed.
+    exact_spectrum : int
+        Integrals are enclosed with up to so many distinct singular values or weights.
     """
 
     name: str
@@ -37,11 +41,13 @@ class Profile:
     spectrum_rank: int
     square_rank: int
     noise_rank: int
+    exact_draws: int
+    exact_spectrum: int
 
 
 LARGE_RANK = 500
 
 PROFILES = {
-    "quick": Profile("quick", 6000, 1000, 30, 0.02, 2500, 500, 500),
-    "full": Profile("full", 40_000, 20_000, 300, 0.01, 12_000, 1500, 2000),
+    "quick": Profile("quick", 6000, 1000, 30, 0.02, 2500, 500, 500, 4, 64),
+    "full": Profile("full", 40_000, 20_000, 300, 0.01, 12_000, 1500, 2000, 16, 400),
 }

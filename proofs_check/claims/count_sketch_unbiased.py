@@ -24,12 +24,19 @@ Experiment
 ----------
 x'CC'y over all sketches, for x and y from the triangular factor of 4 random columns of the
 instance's X.
+
+Exact evidence: E[X CC' X'] = X X' for at most 6 columns of X and 3 buckets, in floating point; in
+integers, E[CC'] = I.
 """
 
 import numpy as np
 
 from ..claim import Bound, Kind, Section
-from ..enumeration import all_sketches
+from ..enumeration import expected_gram
+from ..exact.comparison import Comparison
+from ..exact.effort import Effort
+from ..exact.identity import Identity
+from ..exact.rational import expected_entries
 from ..experiments import EVERY, random_factor
 from ..instances import Instance
 
@@ -52,7 +59,25 @@ def bounds(instance: Instance) -> dict[str, Bound]:
 def trial(instance: Instance, rng: np.random.Generator) -> list[tuple[str, float]]:
     """Minus the largest relative difference of the two sides."""
     X = random_factor(instance, D1, rng)
-    C = all_sketches(X.shape[1], int(rng.integers(1, 4)))
-    mean = (X @ C @ (X @ C).transpose(0, 2, 1)).mean(axis=0)
+    mean = expected_gram(X, int(rng.integers(1, 4)))
     expected = X @ X.T
     return [(EVERY, -float(np.abs(mean - expected).max() / np.abs(expected).max()))]
+
+
+def exact(instance: Instance, effort: Effort) -> list[Comparison]:
+    """``E[R CC' R'] = R R'`` for columns of the instance, or ``E[CC'] = I`` in integers."""
+    small = effort.small_problem(instance)
+    m = effort.width(instance, small.d1)
+
+    def in_floating_point() -> tuple[np.ndarray, np.ndarray]:
+        R, _ = small.factors
+        return expected_gram(R, m), R @ R.T
+
+    def in_rationals() -> tuple[np.ndarray, np.ndarray]:
+        rows = range(small.d1)
+        found = expected_entries(
+            small.d1, m, lambda h, s: [[s[i] * s[j] * (h[i] == h[j]) for j in rows] for i in rows]
+        )
+        return found, np.eye(small.d1, dtype=int).astype(object)
+
+    return [effort.settle([Identity(EVERY, small, m, in_floating_point, in_rationals)])]

@@ -30,11 +30,16 @@ the claim is judged as an equality.
 Experiment
 ----------
 The ratios e_i / e_{i-1} of trajectories of three rounds, the first step apart from the later ones.
+
+Exact evidence, in balls: the rate is at most (1 - rho)^m, that of dense-rate; and the quadrature.
 """
 
 import numpy as np
 
 from ..claim import Bound, Kind, Section
+from ..exact.comparison import Comparison
+from ..exact.effort import Effort
+from ..exact.spectrum import QUADRATURE, at_most, enclosed_equality, spectrum_of
 from ..experiments import (
     FIRST,
     LATER,
@@ -54,8 +59,8 @@ Let $\ell(s)$ be the expected share of the smallest direction of the spectrum $s
 combination,
 $$\ell(s) = \mathbb{E}\left[\frac{s_{\min}^2\, g^2}{\sum_j s_j^2\, g_j^2}\right].$$
 Then
-$$\mathbb{E}\left[e_i \mid T_{i-1}\right] \le e_{i-1} \prod_{t=t_0}^{t_0+m-1}
-\left(1 - \ell(\sigma_1, \dots, \sigma_{r-t-1}, \sigma_r)\right),$$
+$$\mathbb{E}\left[e_i \mid T_{i-1}\right] \le e_{i-1} \prod_{t=t_0}^{t_0+m-1} (1 - \ell_t),$$
+$$\ell_t = \ell(\sigma_1, \dots, \sigma_{r-t-1}, \sigma_r),$$
 $t_0 = 0$ in the first step and $t_0 = \operatorname{rank}(X T_{i-1})$ after that. A factor is 0
 once $r - t \le 1$.
 """
@@ -107,3 +112,38 @@ def trial(instance: Instance, rng: np.random.Generator) -> list[tuple[str, float
     """Ratios ``e_i / e_{i-1}``."""
     steps = dense_steps(instance, "gaussian", rng)
     return [(FIRST if i == 1 else LATER, ratio) for i, ratio in steps]
+
+
+def exact(instance: Instance, effort: Effort) -> list[Comparison]:
+    """The rate against that of dense-rate; the quadrature of the first step."""
+    require_noise_columns(instance)
+    problem, m = instance.problem, instance.width
+    spectrum = spectrum_of(problem, effort)
+    sigma, simple = spectrum.singular_values, (1 - spectrum.rho) ** m
+    t0 = min(m, target_rank(problem))
+
+    def against_simple(stage: str, past: int) -> Comparison:
+        return at_most(
+            f"{stage} against dense-rate",
+            lambda bits: spectrum.rate(m, past, bits),
+            lambda: rate(sigma, m, past),
+            simple,
+            m,
+            effort,
+        )
+
+    found = [against_simple(FIRST, 0)]
+    if problem.rank - t0 > m:
+        found.append(against_simple(LATER, t0))
+    if not effort.is_floating:
+        computed = rate(sigma, m)
+        found.append(
+            enclosed_equality(
+                "quadrature of the first step",
+                lambda bits: spectrum.rate(m, 0, bits),
+                computed,
+                QUADRATURE,
+                m,
+            )
+        )
+    return found

@@ -28,20 +28,29 @@ Experiment
 ----------
 The ratios e_i / e_{i-1} of trajectories of three rounds. All steps of one trajectory are used: the
 statement holds given the past.
+
+Exact evidence: rho / lambda_min <= 1 for the instance's spectrum, and E e_1 of a single column from
+T_0 = 0 against 1 - rho, the integrals in balls.
 """
 
 import numpy as np
 
 from ..claim import Bound, Kind, Section
+from ..exact.comparison import Comparison
+from ..exact.effort import Effort
+from ..exact.spectrum import chebyshev, energies_of, one_column, spectrum_of
 from ..experiments import EVERY, dense_steps, require_noise_columns
 from ..instances import Instance
+from ..profile import LARGE_RANK
+from .dense_first_column_exact import singular_coordinates
 
 KIND = Kind.UPPER_BOUND
 SECTION = Section.DENSE_CCE
 
 STATEMENT = r"""
-$$\mathbb{E}\left[e_i \mid T_{i-1}\right] \le (1 - \rho)^m\, e_{i-1}, \quad\text{hence}\quad
-\mathbb{E}\, e_i \le (1 - \rho)^{im}\, e_0,$$
+$$\mathbb{E}\left[e_i \mid T_{i-1}\right] \le (1 - \rho)^m\, e_{i-1},$$
+hence
+$$\mathbb{E}\, e_i \le (1 - \rho)^{im}\, e_0,$$
 with $m = k - d_2$ and $\rho = \sigma_r^2 / \lVert X\rVert_F^2$.
 """
 HYPOTHESES = r"""
@@ -63,3 +72,15 @@ def bounds(instance: Instance) -> dict[str, Bound]:
 def trial(instance: Instance, rng: np.random.Generator) -> list[tuple[str, float]]:
     """Ratios ``e_i / e_{i-1}``."""
     return [(EVERY, ratio) for _, ratio in dense_steps(instance, "gaussian", rng)]
+
+
+def exact(instance: Instance, effort: Effort) -> list[Comparison]:
+    """``rho <= lambda_min``; on instances that are not large, one column against ``1 - rho``."""
+    require_noise_columns(instance)
+    problem = instance.problem
+    found = [chebyshev(spectrum_of(problem, effort), effort)]
+    if min(problem.n, problem.d1) <= LARGE_RANK:
+        spectrum, energies = energies_of(singular_coordinates, problem, effort)
+        bound = 1 - spectrum.rho
+        found.append(one_column("one column, T_0 = 0", spectrum, energies, bound, effort))
+    return found

@@ -23,12 +23,20 @@ Bound
 Experiment
 ----------
 That of dense-rate.
+
+Exact evidence: E e_1 of a single column from T_0 = 0 in a ball, against 1 - 1/d1.
 """
 
+from fractions import Fraction
+
 from ..claim import Bound, Kind, Section
+from ..exact.comparison import Comparison
+from ..exact.effort import Effort
+from ..exact.spectrum import energies_of, one_column
 from ..experiments import EVERY, require_noise_columns
 from ..instances import Instance
 from . import dense_rate
+from .dense_first_column_exact import singular_coordinates
 
 KIND = Kind.UPPER_BOUND
 SECTION = Section.DENSE_CCE
@@ -47,3 +55,12 @@ def bounds(instance: Instance) -> dict[str, Bound]:
     """``(1 - 1/d1)^m``."""
     require_noise_columns(instance)
     return {EVERY: Bound((1 - 1 / instance.problem.d1) ** instance.width)}
+
+
+def exact(instance: Instance, effort: Effort) -> list[Comparison]:
+    """One column from ``T_0 = 0`` against ``1 - 1/d1``."""
+    require_noise_columns(instance)
+    problem = instance.problem
+    spectrum, energies = energies_of(singular_coordinates, problem, effort)
+    bound = 1 - Fraction(1, problem.d1)
+    return [one_column("one column, T_0 = 0", spectrum, energies, bound, effort)]

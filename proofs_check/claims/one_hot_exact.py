@@ -41,11 +41,10 @@ import scipy.sparse as sp
 from lsq_sketch import CountSketch, resolve
 
 from ..claim import Bound, Kind, Section
-from ..exact.comparison import Comparison
-from ..exact.effort import Effort
 from ..exact.balls import weighted_loss
+from ..exact.comparison import Comparison
+from ..exact.effort import Effort, certifiable
 from ..exact.expectation import DiagonalLoss, expected_loss
-from ..exact.effort import certifiable
 from ..exact.interval import Interval
 from ..exact.rational import exact_bucket_shares
 from ..exact.small import SmallProblem, stage_name
@@ -151,9 +150,7 @@ def exact(instance: Instance, effort: Effort) -> list[Comparison]:
     return found
 
 
-def loss_share(
-    weights: list[Fraction], energies: list[Fraction], m: int, bits: int
-) -> Interval:
+def loss_share(weights: list[Fraction], energies: list[Fraction], m: int, bits: int) -> Interval:
     """``sum_i E_i (1 - q_i) / sum_i E_i``, the integral in a ball."""
     return weighted_loss(weights, energies, m, bits).scaled(1 / sum(energies, Fraction(0)))
 
@@ -176,4 +173,4 @@ def diagonal_claim(
     """What the formula says with ``q_i`` as given."""
     plain = DiagonalLoss(stage_name("X'X = diag(w)", small), weights, optimum, m, Fraction(0))
     lost = sum(e * (1 - q) for e, q in zip(plain.energies, shares, strict=True))
-    return replace(plain, formula=lost / sum(plain.energies))
+    return replace(plain, formula=Fraction(lost) / sum(plain.energies))

@@ -25,13 +25,22 @@ The formula; an equality.
 Experiment
 ----------
 Independent count sketches, solved.
+
+Exact evidence: all sketches of at most 6 columns and 3 buckets, with X'X = I exactly and T* as it
+is stored; in rational arithmetic.
 """
+
+from fractions import Fraction
 
 import numpy as np
 
 from lsq_sketch import CountSketch, resolve
 
 from ..claim import Bound, Kind, Section
+from ..exact.comparison import Comparison
+from ..exact.effort import Effort
+from ..exact.expectation import DiagonalLoss
+from ..exact.small import stage_name
 from ..experiments import EVERY, initial_excess, require
 from ..instances import Instance
 
@@ -67,3 +76,16 @@ def trial(instance: Instance, rng: np.random.Generator) -> list[tuple[str, float
     problem = instance.problem
     sketched = resolve(problem, CountSketch(problem.d1, instance.width, rng))
     return [(EVERY, sketched.excess / initial_excess(problem))]
+
+
+def exact(instance: Instance, effort: Effort) -> list[Comparison]:
+    """``E e(C M)/e_0`` over all sketches of a few columns, against the formula."""
+    bounds(instance)
+    candidates = []
+    for small in effort.small_problems(instance):
+        d1, m = small.d1, effort.width(instance, small.d1)
+        formula = 1 - m * (1 - (1 - Fraction(1, m)) ** d1) / d1
+        optimum = [[Fraction(v) for v in row] for row in small.problem.optimum.tolist()]
+        stage = stage_name("X'X = I", small)
+        candidates.append(DiagonalLoss(stage, [Fraction(1)] * d1, optimum, m, formula))
+    return [effort.settle(candidates)]

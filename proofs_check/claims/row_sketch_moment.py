@@ -26,13 +26,23 @@ Experiment
 ----------
 Orthonormal columns from the transposed triangular factor of 4 random columns of the instance's X,
 d = 1 or 2.
+
+Exact evidence: 6 rows and 3 buckets; U the first two columns of the reflection I - 2vv'/v'v, which
+are orthonormal exactly, v = X'Xa for a few columns and small integers a; in rational arithmetic.
 """
+
+from collections.abc import Sequence
+from fractions import Fraction
 
 import numpy as np
 
 from ..claim import Bound, Kind, Section
-from ..enumeration import all_sketches
-from ..experiments import EVERY, random_factor
+from ..enumeration import row_sketch_errors
+from ..exact.comparison import Comparison
+from ..exact.effort import Effort
+from ..exact.identity import Identity
+from ..exact.rational import expected_entries
+from ..experiments import EVERY, random_factor, require
 from ..instances import Instance
 
 KIND = Kind.DETERMINISTIC
@@ -57,8 +67,44 @@ def trial(instance: Instance, rng: np.random.Generator) -> list[tuple[str, float
     X, d, m = random_factor(instance, ROWS, rng), int(rng.integers(1, 3)), int(rng.integers(1, 4))
     U = np.linalg.qr(X.T @ rng.standard_normal((len(X), d)))[0]
     d = U.shape[1]
-    SU = all_sketches(len(U), m).transpose(0, 2, 1) @ U
-    errors = ((SU.transpose(0, 2, 1) @ SU - np.eye(d)) ** 2).sum(axis=(1, 2))
+    errors = row_sketch_errors(U, m)
     leverage = (U**2).sum(axis=1)
     expected = (d**2 + d - 2 * (leverage**2).sum()) / m
     return [(EVERY, -abs(float(errors.mean() - expected)) / (d**2 + d))]
+
+
+DIMENSION = 2
+
+
+def exact(instance: Instance, effort: Effort) -> list[Comparison]:
+    """Both sides for the first columns of a rational reflection."""
+    small = effort.small_problem(instance)
+    n, m = small.d1, effort.width(instance, small.d1)
+    d = min(DIMENSION, n)
+    coefficients = effort.rng.integers(1, 10, n).astype(object)
+    v = np.array(small.gram, dtype=object).dot(coefficients)
+    size = int(v.dot(v))
+    # U = W / |v|^2 with integer W; the rows of X'X are not zero, and neither is v but by accident
+    require(size > 0, "the combination of the rows of X must not be zero")
+    W = size * np.eye(n, d, dtype=int).astype(object) - 2 * np.outer(v, v[:d])
+
+    def in_floating_point() -> tuple[np.ndarray, np.ndarray]:
+        U = np.array([[float(Fraction(entry, size)) for entry in row] for row in W])
+        leverage = (U**2).sum(axis=1)
+        expected = (d**2 + d - 2 * (leverage**2).sum()) / m
+        return np.array([row_sketch_errors(U, m).mean()]), np.array([expected])
+
+    def in_rationals() -> tuple[np.ndarray, np.ndarray]:
+        def error(h: Sequence[int], s: Sequence[int]) -> list[list[int]]:
+            sketched = np.zeros((m, d), dtype=object)
+            for j, bucket in enumerate(h):
+                sketched[bucket] += s[j] * W[j]
+            entries = sketched.T.dot(sketched) - size**2 * np.eye(d, dtype=int).astype(object)
+            return [[int((entries * entries).sum())]]
+
+        found = expected_entries(n, m, error)[0] * Fraction(1, size**4)
+        leverage = (W * W).sum(axis=1) * Fraction(1, size**2)
+        expected = (d**2 + d - 2 * (leverage * leverage).sum()) * Fraction(1, m)
+        return found, np.array([expected])
+
+    return [effort.settle([Identity(EVERY, small, m, in_floating_point, in_rationals)])]

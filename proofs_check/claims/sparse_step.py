@@ -25,6 +25,9 @@ c on the mean of e_i / a_i, given A_i.
 Experiment
 ----------
 The ratios e_i / a_i of the second to the fourth round of Sparse CCE with k = 2m.
+
+Exact evidence: the expectation over all sketches of at most 6 columns of X and 2 buckets, for two
+of the targets, beside the 2 clusters of one first round; in rational arithmetic.
 """
 
 import numpy as np
@@ -32,6 +35,9 @@ import numpy as np
 from lsq_sketch import sparse_cce
 
 from ..claim import Bound, Kind, Section
+from ..exact.comparison import Comparison
+from ..exact.effort import Effort
+from ..exact.expectation import Past, by_rho
 from ..experiments import EVERY, FLOOR, initial_excess, require
 from ..instances import Instance
 from .dense_count_sketch_rate import rate
@@ -41,7 +47,7 @@ SECTION = Section.SPARSE_CCE
 
 STATEMENT = r"""
 With $a_i = \min_M \lVert XA_iM - XT^*\rVert_F^2$,
-$$\mathbb{E}\left[e_i \mid A_i\right] \le c\, a_i, \qquad
+$$\mathbb{E}\left[e_i \mid A_i\right] \le c\, a_i, \quad
 c = 1 - \frac{m\rho}{1 + \rho + m\rho},$$
 $m$ the width of $C_i$.
 """
@@ -63,3 +69,22 @@ def trial(instance: Instance, rng: np.random.Generator) -> list[tuple[str, float
     found = sparse_cce(instance.problem, 2 * instance.width, ROUNDS, rng)
     pairs = zip(found.excess[2:], found.resolved_excess[:-1], strict=True)
     return [(EVERY, float(e / a)) for e, a in pairs if a > FLOOR * found.excess[0]]
+
+
+SMALL_WIDTH = 2
+
+
+def exact(instance: Instance, effort: Effort) -> list[Comparison]:
+    """``E[e_i | A_i] / a_i`` over all sketches of a few columns."""
+    candidates = []
+    for small in effort.small_problems(instance):
+        m, problem = effort.width(instance, small.d1, SMALL_WIDTH), small.problem
+        if m >= problem.d1:
+            continue
+        past = sparse_cce(problem, 2 * m, 1, effort.rng)
+        if past.resolved_excess[-1] > FLOOR * past.excess[0]:
+            labels = past.assignments[-1]
+            clusters = np.eye(m)[labels][:, np.unique(labels)]
+            candidates.append(by_rho(EVERY, small, m, rate, Past(clusters)))
+    require(bool(candidates), "no part of the instance has fewer clusters than rows and a_i > 0")
+    return [effort.settle(candidates)]
