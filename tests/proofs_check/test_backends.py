@@ -3,7 +3,6 @@
 import os
 import signal
 import threading
-import time
 from dataclasses import replace
 
 import pytest
@@ -39,18 +38,15 @@ def test_a_trial_that_fails_is_named_with_its_seed(monkeypatch):
 
 @pytest.mark.compiled
 def test_a_worker_that_dies_is_an_error_with_the_seed_and_nothing_is_lost(tmp_path):
-    def kill_a_worker():
-        while not (found := reusable_executor._executor) or not found._processes:
-            time.sleep(0.05)
-        time.sleep(2.5)
-        os.kill(next(iter(found._processes)), signal.SIGKILL)
+    killed = []
 
-    reusable_executor.get_reusable_executor(max_workers=2, reuse=False).shutdown(wait=True)
-    reusable_executor._executor = None
-    killer = threading.Thread(target=kill_a_worker)
-    killer.start()
-    report = small_run("full", jobs=2, journal=tmp_path)
-    killer.join()
+    def kill_a_worker(finished, total):
+        if finished >= 2 and not killed:
+            killed.append(next(iter(reusable_executor._executor._processes)))
+            os.kill(killed[0], signal.SIGKILL)
+
+    report = small_run("full", jobs=2, journal=tmp_path, progress=kill_a_worker)
+    assert killed
     assert "a worker process died" in report.failure
     assert "SeedSequence(0, spawn_key=(" in report.failure
     assert report.exit_status == 4

@@ -158,8 +158,13 @@ def test_trials_depend_on_the_seed_and_the_names_alone():
     first = examine(claim, instance, QUICK, 1, 0.01)
     assert examine(claim, instance, QUICK, 1, 0.01) == first
     assert examine(claim, instance, QUICK, 2, 0.01) != first
-    other = trial_seed(1, registry()["whitened-law"], instance)
-    assert other.spawn_key != trial_seed(1, claim, instance).spawn_key
+    keys = {
+        trial_seed(1, other, name, index).spawn_key
+        for other in (claim, registry()["whitened-law"])
+        for name in ("diabetes", "flat")
+        for index in (0, 1)
+    }
+    assert len(keys) == 8
 
 
 def test_a_claim_that_does_not_apply_says_why():
@@ -204,7 +209,9 @@ def finding(verdict, real=False, claim="dense-rate"):
 
 
 def report_of(*findings):
-    return Report("quick", 0, 0.01, ["dense-rate"], ["flat"], list(findings))
+    return Report(
+        "quick", 0, 0.01, ["dense-rate"], ["flat"], [Evidence.TRIALS], list(findings)
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize(
