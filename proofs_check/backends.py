@@ -5,6 +5,7 @@ from __future__ import annotations
 import queue
 import tempfile
 import threading
+from asyncio import CancelledError
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -112,17 +113,35 @@ def _perform(group: Sequence[Batch], diary: Diary | None = None) -> list[Outcome
 
 @contextmanager
 def _cluster(scheduler: str) -> Iterator[Executor]:
+    """Futures of Dask itself: an error on a worker never gets through joblib's Dask backend."""
     client = _client(scheduler)
+    from distributed import KilledWorker, as_completed
 
     def execute(groups: Sequence[Sequence[Batch]]) -> Iterator[list[Outcome]]:
-        with joblib.parallel_config(backend="dask", client=client, pure=False):
-            parallel = joblib.Parallel(return_as="generator_unordered", batch_size=1)
-            yield from parallel(joblib.delayed(_perform)(group) for group in groups)
+        futures = {client.submit(_perform, group, pure=False): group for group in groups}
+        try:
+            for future in as_completed(futures, loop=client.loop):
+                try:
+                    yield future.result()
+                except KilledWorker as error:
+                    trials = ", ".join(_describe(batch) for batch in futures[future])
+                    raise BackendError(
+                        f"workers of the cluster died again and again while doing {trials}."
+                    ) from error
+                except (CancelledError, OSError) as error:
+                    raise BackendError(f"the cluster at {scheduler} was lost.") from error
+        finally:
+            client.cancel(list(futures))
 
     try:
         yield execute
     finally:
         client.close()
+
+
+def _describe(batch: Batch) -> str:
+    first = name_trial(batch.task, batch.start)
+    return first if batch.stop == batch.start + 1 else f"{first} and those after it"
 
 
 def _client(scheduler: str) -> Any:

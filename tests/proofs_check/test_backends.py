@@ -81,3 +81,27 @@ def test_no_scheduler_is_a_clear_error():
         executor(1, "tcp://127.0.0.1:1"),
     ):
         pass
+
+
+@pytest.mark.compiled
+def test_a_trial_that_kills_every_worker_of_a_cluster_is_named(tmp_path):
+    import dask
+    import distributed
+
+    poison = tmp_path / "poison.py"
+    poison.write_text(
+        "import dataclasses, os\n"
+        "from proofs_check.claim import registry\n"
+        "deadly = dataclasses.replace(registry()['dense-rate'], trial=lambda *_: os._exit(1))\n"
+        "registry()['dense-rate'] = deadly\n"
+    )
+    with (
+        dask.config.set({"distributed.worker.preload": [str(poison)]}),
+        distributed.LocalCluster(
+            n_workers=1, threads_per_worker=1, processes=True, dashboard_address=None
+        ) as cluster,
+        dask.config.set({"distributed.scheduler.allowed-failures": 0}),
+    ):
+        report = run([registry()["dense-rate"]], ["flat"], scheduler=cluster.scheduler_address)
+    assert "died again and again while doing trial 0 of dense-rate on flat (" in report.failure
+    assert report.exit_status == 4
