@@ -21,6 +21,7 @@ from .data.dataset import Dataset, Interactions
 PENALTIES = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
 MAX_ROWS = 1 << 22
 ROWS_AT_ONCE = 1 << 20
+TOLERANCE = 1e-6
 MAX_ITER = 500
 
 
@@ -186,12 +187,14 @@ def least_squares(dataset: Dataset) -> LeastSquares:
 def _fit(dataset: Dataset, design: sp.csr_array, penalty: float) -> Any:
     labels = np.asarray(dataset.train.labels, dtype=np.float64)
     if dataset.task == "regression":
-        return Ridge(alpha=penalty, solver="sparse_cg", tol=1e-8).fit(design, labels)
+        return Ridge(alpha=penalty, solver="sparse_cg", tol=TOLERANCE).fit(design, labels)
     if len(np.unique(labels)) < 2:
         raise DataError(
             f"{dataset.name}: the training part has the label {labels[0]:g} only; expected 0 and 1."
         )
-    return LogisticRegression(C=1 / penalty, max_iter=MAX_ITER).fit(design, labels)
+    # Newton's method with conjugate gradients: on one-hot designs L-BFGS needs ten times the passes
+    model = LogisticRegression(C=1 / penalty, solver="newton-cg", tol=TOLERANCE, max_iter=MAX_ITER)
+    return model.fit(design, labels)
 
 
 def _predict(model: Any, part: Interactions, dataset: Dataset) -> np.ndarray:

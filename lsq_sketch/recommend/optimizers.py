@@ -26,6 +26,9 @@ from ..kernels import optimizers as kernels
 STEP_ROWS_ALONE = 2
 """Tables are stepped row by row if they have so many times more rows than a batch can touch."""
 
+STEP_ALONE_COST = 32
+"""Floats of a step as a whole that cost what a row, however narrow, costs when stepped alone."""
+
 
 @dataclass(frozen=True)
 class Sgd:

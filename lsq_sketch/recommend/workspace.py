@@ -9,7 +9,7 @@ import numpy as np
 from ..kernels import embedding as places
 from ..kernels import optimizers as kernels
 from .methods.base import FLOAT_BYTES, GatherTable, Parameter, Table
-from .optimizers import STEP_ROWS_ALONE, Optimizer
+from .optimizers import STEP_ALONE_COST, STEP_ROWS_ALONE, Optimizer
 
 BLOCK_BATCHES = 256
 """Batches in one compiled call: after it every row is up to date, and Ctrl-C is heard."""
@@ -158,8 +158,7 @@ class Workspace:
             for place in store.gathered
             if isinstance(place.table, GatherTable)
             and not place.table.overlapping
-            and len(place.table.codebook.value)
-            > STEP_ROWS_ALONE * self.batch_size * len(place.table.terms)
+            and place.table.codebook.value.size > self._touchable(place.table)
         }
         self.segments = np.zeros((len(store.parameters), kernels.SEGMENT_COLUMNS), np.int64)
         first_rows, gradients = {}, {}
@@ -195,6 +194,11 @@ class Workspace:
             start = gradients[name]
             bound = None if name in lazy else self.gradient[start : start + parameter.value.size]
             parameter.bind_gradient(bound)
+
+    def _touchable(self, table: GatherTable) -> int:
+        """Floats above which a table is stepped row by row: the cost of the rows of a batch."""
+        width = max(table.codebook.value.shape[1], STEP_ALONE_COST)
+        return STEP_ROWS_ALONE * self.batch_size * len(table.terms) * width
 
     @property
     def nbytes(self) -> int:

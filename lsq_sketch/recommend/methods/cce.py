@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ... import _validate
-from ...cluster import POINTS_PER_PIECE, kmeans, lloyd
-from ...kernels.clusters import nearest_centroid
+from ...kernels import clusters as kernels
 from ...rng import generator
-from ...threads import for_each, row_chunks
+from ...threads import for_each
 from .base import GatherTable, Term, chunk_width, random_codebook, random_hash
 
 if TYPE_CHECKING:
@@ -22,7 +21,7 @@ SAMPLINGS = ("uniform", "seen", "frequency")
 SEEDINGS = ("fresh", "warm")
 STATES = ("keep", "reset")
 
-IDS_AT_ONCE = 65_536
+IDS_AT_ONCE = 4096
 """IDs whose vectors are held at once while clusters are assigned."""
 
 
@@ -62,7 +61,7 @@ class CceOptions:
     lloyd_rounds: int = 10
     seeding: str = "fresh"
     second_start: str = "residual"
-    optimizer_state: str = "keep"
+    optimizer_state: str = "reset"
 
     def __post_init__(self) -> None:
         for name in ("n_chunks", "cluster_every", "sample_per_cluster"):
@@ -174,83 +173,44 @@ class ClusteredEmbedding(GatherTable):
             Training rows of each ID; needed unless sampling is uniform.
         """
         random = generator(rng)
-        for chunk in range(self.n_chunks):
-            sample = self._sample(random, frequencies)
-            centroids = self._centroids_of(chunk, self.chunk_vectors(chunk, sample), random)
-            self._replace(chunk, centroids, random)
+        draws = [self._draws(random, frequencies) for _ in range(self.n_chunks)]
+
+        def cluster(chunk: int) -> None:
+            sample, uniforms, function = draws[chunk]
+            term = self.n_chunks + chunk
+            unused = np.zeros(2, np.uint64)
+            kernels.cluster_chunk(
+                self.centroids(chunk), self.hashed(chunk), self.assignments, chunk,
+                self.coefficients[term] if self.n_hashed else unused, function,
+                sample, uniforms, SEEDINGS.index(self.options.seeding), self.options.lloyd_rounds,
+                IDS_AT_ONCE,
+            )  # fmt: skip
+            if self.n_hashed:
+                self.coefficients[term] = function
+
+        for_each(cluster, range(self.n_chunks))
+        if self.options.second_start == "zero" and self.n_hashed:
+            self.codebook.value[self.n_chunks * self.n_clusters :] = 0
+
+    def _draws(
+        self, random: np.random.Generator, frequencies: np.ndarray | None
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """All that is random in clustering one chunk: sampled IDs, seeds, a hash function."""
+        sample = self._sample(random, frequencies)
+        return sample, random.random(self.n_clusters), random_hash(random)
 
     def _sample(self, random: np.random.Generator, frequencies: np.ndarray | None) -> np.ndarray:
         wanted = self.options.sample_per_cluster * self.n_clusters
         if frequencies is None:
-            population, weights = np.arange(self.cardinality, dtype=np.int32), None
-        else:
-            population = np.flatnonzero(frequencies).astype(np.int32)
-            weights = frequencies[population] / frequencies.sum()
-        if self.options.sampling == "frequency" and weights is not None:
-            return random.choice(population, wanted, p=weights).astype(np.int32)
-        if wanted >= len(population):
-            return population
-        return np.sort(random.choice(population, wanted, replace=False)).astype(np.int32)
-
-    def _centroids_of(
-        self, chunk: int, points: np.ndarray, random: np.random.Generator
-    ) -> np.ndarray:
-        rounds = self.options.lloyd_rounds
-        if self.options.seeding == "warm":
-            return lloyd(points, self.centroids(chunk), max_iter=rounds).centroids
-        n_clusters = min(self.n_clusters, len(points))
-        found = kmeans(points, n_clusters, random, max_iter=rounds).centroids
-        return np.resize(found, (self.n_clusters, self.width))  # repeated if there are too few
-
-    def _replace(self, chunk: int, centroids: np.ndarray, random: np.random.Generator) -> None:
-        """New assignments and tables; the vectors of one block of IDs are held at a time."""
-        new = centroids.astype(np.float32)
-        term = self.n_chunks + chunk
-        next_hash = random_hash(random)
-        sums = np.zeros((self.n_hashed, self.width))
-        counts = np.zeros(self.n_hashed, np.int64)
-        for start, stop in row_chunks(self.cardinality, IDS_AT_ONCE):
-            ids = np.arange(start, stop, dtype=np.int32)
-            vectors = self.chunk_vectors(chunk, ids)
-            labels = nearest(vectors, new)
-            self.assign(chunk, labels, start)
-            if self.n_hashed:
-                buckets = self.buckets(term, ids, next_hash)
-                np.add.at(sums, buckets, vectors - new[labels])
-                counts += np.bincount(buckets, minlength=self.n_hashed)
-        self.centroids(chunk)[:] = new
-        if self.n_hashed:
-            self.coefficients[term] = next_hash
-            self.hashed(chunk)[:] = 0
-            if self.options.second_start == "residual":
-                filled = counts > 0
-                self.hashed(chunk)[filled] = sums[filled] / counts[filled, None]
-
-
-def nearest(points: np.ndarray, centroids: np.ndarray) -> np.ndarray:
-    """Index of the nearest centroid of each point, compared in single precision.
-
-    Parameters
-    ----------
-    points : ndarray of float32, shape (n, d)
-    centroids : ndarray of float32, shape (K, d)
-
-    Returns
-    -------
-    ndarray of int32, shape (n,)
-
-    Examples
-    --------
-    >>> nearest(np.float32([[0.0], [9.0]]), np.float32([[1.0], [8.0]])).tolist()
-    [0, 1]
-    """
-    transposed = np.ascontiguousarray(centroids.T)
-    norms = (centroids * centroids).sum(axis=1)
-    labels = np.empty(len(points), np.int32)
-
-    def assign(piece: tuple[int, int]) -> None:
-        scratch = np.empty(len(centroids), np.float32)
-        nearest_centroid(points, transposed, norms, *piece, scratch, labels)
-
-    for_each(assign, row_chunks(len(points), POINTS_PER_PIECE))
-    return labels
+            if wanted >= self.cardinality:
+                return np.arange(self.cardinality, dtype=np.int32)
+            drawn = random.choice(self.cardinality, wanted, replace=False, shuffle=False)
+            return drawn.astype(np.int32)
+        if self.options.sampling == "frequency":
+            cumulative = np.cumsum(frequencies)
+            drawn = random.integers(0, cumulative[-1], wanted)
+            return np.searchsorted(cumulative, drawn, side="right").astype(np.int32)
+        seen = np.flatnonzero(frequencies).astype(np.int32)
+        if wanted >= len(seen):
+            return seen
+        return random.choice(seen, wanted, replace=False, shuffle=False)

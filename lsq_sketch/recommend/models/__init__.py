@@ -6,10 +6,11 @@ from typing import Any
 
 from ... import _validate
 from .base import Model
+from .dlrm import DLRM
 from .gmf import GMF
 from .matrix_factorization import MatrixFactorization
 
-MODELS: dict[str, type[Model]] = {kind.name: kind for kind in (GMF, MatrixFactorization)}
+MODELS: dict[str, type[Model]] = {kind.name: kind for kind in (DLRM, GMF, MatrixFactorization)}
 
 
 def make_model(model: str, *args: Any, **settings: Any) -> Model:
@@ -39,4 +40,4 @@ def make_model(model: str, *args: Any, **settings: Any) -> Model:
     return MODELS[_validate.choice(model, "model", tuple(MODELS))](*args, **settings)
 
 
-__all__ = ["GMF", "MODELS", "MatrixFactorization", "Model", "make_model"]
+__all__ = ["DLRM", "GMF", "MODELS", "MatrixFactorization", "Model", "make_model"]
