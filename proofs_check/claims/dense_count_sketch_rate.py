@@ -38,7 +38,8 @@ from lsq_sketch import dense_cce
 from ..claim import Bound, Kind, Section
 from ..exact.comparison import Comparison
 from ..exact.effort import Effort
-from ..exact.expectation import Past, by_rho
+from ..exact.expectation import by_rho
+from ..exact.past import Table
 from ..experiments import EVERY, FIRST, FLOOR, LATER, dense_steps, require_noise_columns
 from ..instances import Instance
 
@@ -78,6 +79,5 @@ def exact(instance: Instance, effort: Effort) -> list[Comparison]:
         first.append(by_rho(FIRST, small, m, rate))
         step = dense_cce(problem, problem.d2 + m, 1, "count-sketch", effort.rng)
         if step.excess[1] > FLOOR * step.excess[0]:
-            past = Past(step.table, step.table)
-            later.append(by_rho(LATER, small, m, rate, past))
+            later.append(by_rho(LATER, small, m, rate, Table(step.table)))
     return [effort.settle(candidates) for candidates in (first, later) if candidates]

@@ -23,9 +23,15 @@ kappa*_K, scaled as in kmeanspp.
 Experiment
 ----------
 That of kmeanspp.
+
+Exact evidence: that of kmeanspp, as rationals.
 """
 
+from fractions import Fraction
+
 from ..claim import Bound, Kind, Section
+from ..exact.comparison import Comparison
+from ..exact.effort import Effort
 from ..experiments import EVERY
 from ..instances import Instance
 from . import kmeanspp
@@ -45,3 +51,8 @@ trial = kmeanspp.trial
 def bounds(instance: Instance) -> dict[str, Bound]:
     """``kappa*_K``, scaled."""
     return {EVERY: Bound(kmeanspp.scaled_optimum(instance))}
+
+
+def exact(instance: Instance, effort: Effort) -> list[Comparison]:
+    """The expected cost of the seeds over ``kappa*_K``."""
+    return [kmeanspp.compare_exactly(instance, effort, Fraction(1))]

@@ -26,13 +26,23 @@ Experiment
 ----------
 One coordinate of the rows of T*, where the optimum is computed exactly (package kmeans1d), K = 4;
 at most 100 rows.
+
+Exact evidence: the expectation over all seeds that can be drawn, for 7 distinct points and K = 3;
+in rational arithmetic.
 """
+
+from fractions import Fraction
+from itertools import combinations
+from math import perm
 
 import numpy as np
 
 from lsq_sketch import kmeans, kmeans_plusplus
 
 from ..claim import Bound, Kind, Section
+from ..exact.comparison import Comparison
+from ..exact.effort import Effort
+from ..exact.expectation import Exactly
 from ..experiments import EVERY, refuse_extreme_mean, require
 from ..instances import Instance
 from ..profile import Profile
@@ -84,3 +94,66 @@ def trial(instance: Instance, rng: np.random.Generator) -> list[tuple[str, float
     seeds = x[kmeans_plusplus(x, CLUSTERS, rng)]
     cost = float(((x - seeds.T) ** 2).min(axis=1).sum())
     return [(EVERY, cost / largest_cost(x))]
+
+
+FEW_POINTS, FEW_CLUSTERS = 7, 3
+
+
+def constant(clusters: int) -> Fraction:
+    """``8 (ln K + 2)``, rounded down."""
+    return 8 * (Fraction(np.log(clusters)) - Fraction(1, 10**12) + 2)
+
+
+def exact(instance: Instance, effort: Effort) -> list[Comparison]:
+    """The expected cost of the seeds over ``8 (ln K + 2) kappa*_K``."""
+    return [compare_exactly(instance, effort, constant(FEW_CLUSTERS))]
+
+
+def compare_exactly(instance: Instance, effort: Effort, factor: Fraction) -> Comparison:
+    """The expected cost of the seeds over ``kappa*_K``, against a factor; as a ratio, at most 1."""
+    distinct = np.unique(points(instance))
+    require(distinct.size > FEW_CLUSTERS, f"there must be more than {FEW_CLUSTERS} distinct rows")
+    candidates = []
+    for _ in range(effort.draws):
+        chosen = effort.rng.choice(distinct, min(FEW_POINTS, distinct.size), replace=False)
+        x = sorted(Fraction(value) for value in chosen.tolist())
+        ratio = expected_seed_cost(x, FEW_CLUSTERS) / best_cost(x, FEW_CLUSTERS) / factor
+        stage = f"K = {FEW_CLUSTERS}, points " + ", ".join(f"{float(v):.3g}" for v in x)
+        candidates.append(Exactly(stage, KIND, ratio, Fraction(1), perm(len(x), FEW_CLUSTERS), 0))
+    return effort.settle(candidates)
+
+
+def expected_seed_cost(x: list[Fraction], clusters: int) -> Fraction:
+    """The expected cost of D^2 seeds, over all that can be drawn."""
+
+    def after(nearest: list[Fraction], y: Fraction) -> list[Fraction]:
+        return [min(known, (v - y) ** 2) for known, v in zip(nearest, x, strict=True)]
+
+    def expected(nearest: list[Fraction], left: int) -> Fraction:
+        cost = sum(nearest, Fraction(0))
+        if left == 0 or cost == 0:
+            return cost
+        drawn = [(weight, y) for weight, y in zip(nearest, x, strict=True) if weight]
+        return (
+            sum(
+                (weight * expected(after(nearest, y), left - 1) for weight, y in drawn), Fraction(0)
+            )
+            / cost
+        )
+
+    first = [expected([(v - y) ** 2 for v in x], clusters - 1) for y in x]
+    return sum(first, Fraction(0)) / len(x)
+
+
+def best_cost(x: list[Fraction], clusters: int) -> Fraction:
+    """``kappa*_K`` of sorted points: the best cut into intervals."""
+
+    def spread(part: list[Fraction]) -> Fraction:
+        mean = sum(part, Fraction(0)) / len(part)
+        return sum(((v - mean) ** 2 for v in part), Fraction(0))
+
+    cuts = combinations(range(1, len(x)), clusters - 1)
+    return min(
+        sum((spread(x[a:b]) for a, b in zip((0, *cut), (*cut, len(x)), strict=True)), Fraction(0))
+        for cut in cuts
+    )

@@ -25,15 +25,28 @@ Experiment
 ----------
 d = 2 (or the rank, if that is 1): the first columns of an orthonormal basis of X G for Gaussian G;
 eps = 1/2 and m = 48, where the bound is 1/2.
+
+Exact evidence: the share of all sketches that fail, for the U of row-sketch-moment (6 rows), 3
+buckets, eps = 3/2 and 2; in rational arithmetic.
 """
+
+from collections.abc import Sequence
+from fractions import Fraction
 
 import numpy as np
 
 from lsq_sketch import CountSketch
 
 from ..claim import Bound, Kind, Section
+from ..enumeration import sketch_count
+from ..exact.comparison import Comparison
+from ..exact.effort import Effort
+from ..exact.expectation import Exactly
+from ..exact.rational import expected_entries
+from ..exact.small import stage_name
 from ..experiments import EVERY, require
 from ..instances import Instance
+from .row_sketch_moment import rational_isometry
 
 KIND = Kind.UPPER_BOUND
 SECTION = Section.SKETCHES
@@ -62,3 +75,39 @@ def trial(instance: Instance, rng: np.random.Generator) -> list[tuple[str, float
     SU = CountSketch(problem.n, WIDTH, rng).gather(U)
     distortion = np.linalg.norm(SU.T @ SU - np.eye(DIMENSION), 2)
     return [(EVERY, float(distortion > EPS))]
+
+
+SMALL_EPS = (Fraction(3, 2), Fraction(2))
+
+
+def exact(instance: Instance, effort: Effort) -> list[Comparison]:
+    """The share of sketches that fail, for the first columns of a rational reflection."""
+    small = effort.small_problem(instance)
+    n, m = small.d1, effort.width(instance, small.d1)
+    W, size = rational_isometry(small, effort.rng)
+    d = W.shape[1]
+
+    def failures(h: Sequence[int], s: Sequence[int]) -> list[list[int]]:
+        sketched = np.zeros((m, d), dtype=object)
+        for j, bucket in enumerate(h):
+            sketched[bucket] += s[j] * W[j]
+        error = sketched.T.dot(sketched) - size**2 * np.eye(d, dtype=int).astype(object)
+        return [[int(not _norm_at_most(error, eps * size**2)) for eps in SMALL_EPS]]
+
+    found, count = [], sketch_count(n, m)
+    probabilities = expected_entries(n, m, failures)[0]
+    for eps, probability in zip(SMALL_EPS, probabilities, strict=True):
+        bound = Fraction(d**2 + d) / (m * eps**2)
+        stage = stage_name(f"eps = {eps}", small)
+        found.append(effort.settle([Exactly(stage, KIND, probability, bound, count, m)]))
+    return found
+
+
+def _norm_at_most(symmetric: np.ndarray, radius: Fraction) -> bool:
+    """Whether a symmetric matrix of one or two rows has spectral norm at most ``radius``."""
+    identity = np.eye(len(symmetric), dtype=int).astype(object)
+    return all(
+        np.trace(part) >= 0
+        and (len(part) == 1 or part[0, 0] * part[1, 1] >= part[0, 1] * part[1, 0])
+        for part in (radius * identity - symmetric, radius * identity + symmetric)
+    )

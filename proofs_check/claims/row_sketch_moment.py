@@ -42,7 +42,8 @@ from ..exact.comparison import Comparison
 from ..exact.effort import Effort
 from ..exact.identity import Identity
 from ..exact.rational import expected_entries
-from ..experiments import EVERY, random_factor, require
+from ..exact.small import SmallProblem
+from ..experiments import EVERY, random_factor
 from ..instances import Instance
 
 KIND = Kind.DETERMINISTIC
@@ -80,13 +81,8 @@ def exact(instance: Instance, effort: Effort) -> list[Comparison]:
     """Both sides for the first columns of a rational reflection."""
     small = effort.small_problem(instance)
     n, m = small.d1, effort.width(instance, small.d1)
-    d = min(DIMENSION, n)
-    coefficients = effort.rng.integers(1, 10, n).astype(object)
-    v = np.array(small.gram, dtype=object).dot(coefficients)
-    size = int(v.dot(v))
-    # U = W / |v|^2 with integer W; the rows of X'X are not zero, and neither is v but by accident
-    require(size > 0, "the combination of the rows of X must not be zero")
-    W = size * np.eye(n, d, dtype=int).astype(object) - 2 * np.outer(v, v[:d])
+    W, size = rational_isometry(small, effort.rng)
+    d = W.shape[1]
 
     def in_floating_point() -> tuple[np.ndarray, np.ndarray]:
         U = np.array([[float(Fraction(entry, size)) for entry in row] for row in W])
@@ -108,3 +104,12 @@ def exact(instance: Instance, effort: Effort) -> list[Comparison]:
         return found, np.array([expected])
 
     return [effort.settle([Identity(EVERY, small, m, in_floating_point, in_rationals)])]
+
+
+def rational_isometry(small: SmallProblem, rng: np.random.Generator) -> tuple[np.ndarray, int]:
+    """``W`` and ``s`` in integers with ``W'W = s^2 I``: columns of a reflection, times ``s``."""
+    n, d = small.d1, min(DIMENSION, small.d1)
+    coefficients = rng.integers(1, 10, n).astype(object)
+    v = np.array(small.gram, dtype=object).dot(coefficients)  # not zero: X'X is invertible
+    size = int(v.dot(v))
+    return size * np.eye(n, d, dtype=int).astype(object) - 2 * np.outer(v, v[:d]), size

@@ -25,6 +25,8 @@ c on the mean of e_i / (sqrt(e_{i-1}) + sigma_1 sqrt(kappa_i))^2, given the past
 Experiment
 ----------
 The second to the fourth round of Sparse CCE with k = 2m.
+
+Exact evidence: that of sparse-step, for the second round.
 """
 
 import numpy as np
@@ -32,10 +34,15 @@ import numpy as np
 from lsq_sketch import sparse_cce
 
 from ..claim import Kind, Section
-from ..experiments import EVERY, FLOOR
+from ..exact.comparison import Comparison
+from ..exact.effort import Effort
+from ..exact.expectation import by_rho
+from ..exact.past import ClusteredTable
+from ..experiments import EVERY, FLOOR, require
 from ..instances import Instance
 from . import sparse_step
-from .sparse_step import ROUNDS
+from .dense_count_sketch_rate import rate
+from .sparse_step import ROUNDS, SMALL_WIDTH
 
 KIND = Kind.UPPER_BOUND
 SECTION = Section.SPARSE_CCE
@@ -63,3 +70,17 @@ def trial(instance: Instance, rng: np.random.Generator) -> list[tuple[str, float
     right = (np.sqrt(e[1:-1]) + problem.spectral_norm * np.sqrt(kappa)) ** 2
     pairs = zip(e[2:], right, strict=True)
     return [(EVERY, float(left / most)) for left, most in pairs if most > FLOOR * e[0]]
+
+
+def exact(instance: Instance, effort: Effort) -> list[Comparison]:
+    """The expectation over all sketches of a few columns, over the square."""
+    candidates = []
+    for small in effort.small_problems(instance):
+        m, problem = effort.width(instance, small.d1, SMALL_WIDTH), small.problem
+        if m < problem.d1:
+            past = sparse_cce(problem, 2 * m, 1, effort.rng)
+            clustered = ClusteredTable(past.assignments[-1], past.table)
+            if clustered.reference_in_floating_point(small) > FLOOR * past.excess[0]:
+                candidates.append(by_rho(EVERY, small, m, rate, clustered))
+    require(bool(candidates), "no part of the instance has fewer clusters than rows")
+    return [effort.settle(candidates)]

@@ -37,7 +37,8 @@ from lsq_sketch import sparse_cce
 from ..claim import Bound, Kind, Section
 from ..exact.comparison import Comparison
 from ..exact.effort import Effort
-from ..exact.expectation import Past, by_rho
+from ..exact.expectation import by_rho
+from ..exact.past import Clusters
 from ..experiments import EVERY, FLOOR, initial_excess, require
 from ..instances import Instance
 from .dense_count_sketch_rate import rate
@@ -83,8 +84,7 @@ def exact(instance: Instance, effort: Effort) -> list[Comparison]:
             continue
         past = sparse_cce(problem, 2 * m, 1, effort.rng)
         if past.resolved_excess[-1] > FLOOR * past.excess[0]:
-            labels = past.assignments[-1]
-            clusters = np.eye(m)[labels][:, np.unique(labels)]
-            candidates.append(by_rho(EVERY, small, m, rate, Past(clusters)))
+            clusters = Clusters(past.assignments[-1])
+            candidates.append(by_rho(EVERY, small, m, rate, clusters))
     require(bool(candidates), "no part of the instance has fewer clusters than rows and a_i > 0")
     return [effort.settle(candidates)]

@@ -90,7 +90,7 @@ def exact(instance: Instance, effort: Effort) -> list[Comparison]:
     bounds(instance)
     problem, m = instance.problem, whitened_width(instance)
     limit = Interval.exactly((1 - Fraction(1, problem.d1)) ** m)
-    return [
+    found = [
         Comparison(
             f"{stage}, law against rate", KIND,
             Interval.exactly(1 - Fraction(min(m, left), left)), limit, Certainty.PROOF, width=m,
@@ -98,3 +98,4 @@ def exact(instance: Instance, effort: Effort) -> list[Comparison]:
         for stage, left in ((FIRST, problem.rank), (LATER, problem.rank - problem.d2))
         if left > 0
     ]  # fmt: skip
+    return [comparison.rounded() for comparison in found] if effort.is_floating else found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from ..claim import Kind
@@ -30,8 +30,8 @@ class Comparison:
         `PROOF` if the intervals are certain, `ROUNDING` if they are floating-point numbers.
     tolerance : Fraction
         Room given to the claim: 0, or more where a number is only enclosed.
-    sketches : int
-        Number of count sketches that an expectation is taken over, else 0.
+    cases : int
+        Count sketches (or other outcomes) that an expectation is taken over, else 0.
     width : int
         ``m``.
     """
@@ -42,7 +42,7 @@ class Comparison:
     bound: Interval
     certainty: Certainty
     tolerance: Fraction = Fraction(0)
-    sketches: int = 0
+    cases: int = 0
     width: int = 0
 
     @property
@@ -53,6 +53,16 @@ class Comparison:
         if self.kind is Kind.EQUALITY:
             return -abs(self.value - self.bound)
         return self.value
+
+    def rounded(self) -> Comparison:
+        """The same numbers in floating point."""
+        return replace(
+            self,
+            value=Interval.exactly(self.value.middle),
+            bound=Interval.exactly(self.bound.middle),
+            certainty=Certainty.ROUNDING,
+            tolerance=self.tolerance + ROUNDING,
+        )
 
 
 @dataclass(frozen=True)

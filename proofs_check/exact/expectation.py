@@ -15,7 +15,8 @@ from ..enumeration import sketch_count, sketched_excesses
 from ..finding import Certainty
 from .comparison import ROUNDING, Comparison
 from .interval import Interval
-from .rational import exact_expected_gain, gain, integers
+from .past import NOTHING, Past
+from .rational import exact_expected_gain, gain
 from .small import SmallProblem, stage_name
 
 Rate = Callable[[Any, int], Any]
@@ -23,26 +24,10 @@ Rate = Callable[[Any, int], Any]
 
 
 @dataclass(frozen=True)
-class Past:
-    """What the codebook holds beside the count sketch.
-
-    Attributes
-    ----------
-    columns : ndarray of float64, shape (d1, p)
-        ``P``: the last table ``T_{i-1}``, or assignments ``A_i``.
-    table : ndarray of float64, shape (d1, d2), or None
-        The table whose excess the next one is compared with; if None, the best table ``P M``.
-    """
-
-    columns: np.ndarray
-    table: np.ndarray | None = None
-
-
-@dataclass(frozen=True)
 class ExpectedExcess:
     """The expectation of the excess over all count sketches, over that of a reference.
 
-    The reference is the zero table, or that of `Past`.
+    The reference is the excess of the zero table, or that of `Past`.
 
     Attributes
     ----------
@@ -54,7 +39,7 @@ class ExpectedExcess:
         ``bound(small) -> float``.
     bound : callable
         ``bound(small) -> Interval``.
-    past : Past or None
+    past : Past
     """
 
     stage: str
@@ -62,12 +47,12 @@ class ExpectedExcess:
     m: int
     bound_in_floating_point: Callable[[SmallProblem], float]
     bound: Callable[[SmallProblem], Interval]
-    past: Past | None = None
+    past: Past = NOTHING
 
     def in_floating_point(self) -> Comparison:
         """By the compiled enumeration."""
-        columns = None if self.past is None else self.past.columns
-        value = self.small.mean_excess(self.m, columns) / self._reference_in_floating_point()
+        value = self.small.mean_excess(self.m, self.past.columns)
+        value /= self.past.reference_in_floating_point(self.small)
         return self._comparison(
             Interval.exactly(value),
             Interval.exactly(self.bound_in_floating_point(self.small)),
@@ -78,9 +63,8 @@ class ExpectedExcess:
     def in_rationals(self) -> Comparison:
         """Enclosed."""
         small = self.small
-        columns = None if self.past is None else self.past.columns
-        value = small.expected_excess(self.m, columns).scaled(
-            small.initial_excess / self._reference()
+        value = small.expected_excess(self.m, self.past.columns).scaled(
+            small.initial_excess / self.past.reference(small)
         )
         return self._comparison(value, self.bound(small), Certainty.PROOF, Fraction(0))
 
@@ -92,27 +76,9 @@ class ExpectedExcess:
             tolerance, sketch_count(self.small.d1, self.m), self.m,
         )  # fmt: skip
 
-    def _reference_in_floating_point(self) -> float:
-        R, B = self.small.factors
-        if self.past is None:
-            left = B
-        elif self.past.table is not None:
-            left = R @ self.past.table - B
-        else:
-            basis = np.linalg.qr(R @ self.past.columns)[0]
-            left = B - basis @ (basis.T @ B)
-        return float((left * left).sum())
-
-    def _reference(self) -> Fraction:
-        if self.past is None:
-            return self.small.initial_excess
-        if self.past.table is not None:
-            return self.small.excess(self.past.table)
-        return self.small.excess_beside(integers(self.past.columns)[0].tolist())
-
 
 def by_rho(
-    stage: str, small: SmallProblem, m: int, rate: Rate, past: Past | None = None
+    stage: str, small: SmallProblem, m: int, rate: Rate, past: Past = NOTHING
 ) -> ExpectedExcess:
     """An `ExpectedExcess` whose bound is a rate of ``rho``, which does not rise with ``rho``."""
     return ExpectedExcess(
@@ -199,3 +165,43 @@ def expected_loss(weights: list[Fraction], optimum: list[list[Fraction]], m: int
 
 def _common_denominator(values: list[Fraction]) -> int:
     return lcm(*(value.denominator for value in values))
+
+
+@dataclass(frozen=True)
+class Exactly:
+    """Two rationals that were computed exactly; in floating point they are rounded.
+
+    Attributes
+    ----------
+    stage : str
+    kind : Kind
+    value, bound : Fraction
+    cases : int
+        Outcomes that the expectation is taken over.
+    width : int
+        ``m``, or 0.
+    """
+
+    stage: str
+    kind: Kind
+    value: Fraction
+    bound: Fraction
+    cases: int
+    width: int
+
+    def in_floating_point(self) -> Comparison:
+        """Rounded."""
+        value, bound = Fraction(float(self.value)), Fraction(float(self.bound))
+        return self._comparison(value, bound, Certainty.ROUNDING, ROUNDING)
+
+    def in_rationals(self) -> Comparison:
+        """As they are."""
+        return self._comparison(self.value, self.bound, Certainty.PROOF, Fraction(0))
+
+    def _comparison(
+        self, value: Fraction, bound: Fraction, certainty: Certainty, tolerance: Fraction
+    ) -> Comparison:
+        return Comparison(
+            self.stage, self.kind, Interval.exactly(value), Interval.exactly(bound), certainty,
+            tolerance, self.cases, self.width,
+        )  # fmt: skip

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
 from itertools import product
-from math import gcd, perm
+from math import gcd, isqrt, perm
 
 import numpy as np
 
@@ -211,6 +211,36 @@ def smallest_eigenvalue(gram: Matrix, relative: Fraction = Fraction(1, 1 << 40))
         else:
             upper = between
     return Interval(lower, upper)
+
+
+def largest_eigenvalue(gram: Matrix) -> Interval:
+    """An interval for the largest eigenvalue of a positive semidefinite matrix.
+
+    Examples
+    --------
+    >>> found = largest_eigenvalue([[2, 0], [0, 5]])
+    >>> round(float(found.lower), 9), round(float(found.upper), 9)
+    (5.0, 5.0)
+    """
+    above = 1 + sum(row[i] for i, row in enumerate(gram))  # the trace and more
+    complement = [
+        [(above if i == j else 0) - entry for j, entry in enumerate(row)]
+        for i, row in enumerate(gram)
+    ]
+    return Interval.exactly(above) - smallest_eigenvalue(complement)
+
+
+def lower_root(value: Fraction) -> Fraction:
+    """A rational at most the square root, by less than ``2^-FIXED_POINT``.
+
+    Examples
+    --------
+    >>> 0 <= 2 - lower_root(Fraction(2)) ** 2 < 1e-50
+    True
+    """
+    return Fraction(
+        isqrt((value.numerator << 2 * FIXED_POINT) // value.denominator), 1 << FIXED_POINT
+    )
 
 
 def solve(gram: Matrix, moments: Matrix) -> Rationals:

@@ -104,10 +104,16 @@ class SmallProblem:
         trace = sum(row[i] for i, row in enumerate(self.gram))
         return smallest_eigenvalue(self.gram).scaled(Fraction(1, trace))
 
+    @cached_property
+    def table_unit(self) -> Fraction:
+        """What a table of floats is multiplied by to be in the units of `optimum`."""
+        _, x, _, y = self._whole
+        return x / y
+
     def excess(self, table: np.ndarray) -> Fraction:
         """``e(T)`` of a table of floats, in the units of `initial_excess`."""
-        _, x, _, y = self._whole
-        T = [[Fraction(v) * x / y for v in row] for row in table.tolist()]
+        unit = self.table_unit
+        T = [[Fraction(v) * unit for v in row] for row in table.tolist()]
         rows, columns = range(self.d1), range(len(self.moments[0]))
         linear = sum(T[j][t] * self.moments[j][t] for j in rows for t in columns)
         square = sum(
