@@ -28,6 +28,44 @@ def require(condition: bool, hypothesis: str) -> None:
         raise HypothesisError(hypothesis)
 
 
+ROUNDING = 1e-13
+"""Rounding error of a difference of vectors, relative to their lengths: about 450 eps.
+
+That much is lost in the QR factorisation and SVD of a few hundred rows.
+"""
+
+
+def relative_slack(smaller: float, larger: float, lengths: float, tolerance: float) -> float:
+    """``(larger - smaller) / larger`` of two squared norms, with room for their rounding error.
+
+    Parameters
+    ----------
+    smaller, larger : float
+        Squared norms of differences of vectors.
+    lengths : float
+        Of the vectors themselves: where they nearly cancel, the difference is known only to
+        `ROUNDING` of them.
+    tolerance : float
+        The slack is minus this if ``smaller`` exceeds ``larger`` by the tolerance and the
+        rounding error of a squared norm.
+
+    Returns
+    -------
+    float
+        1 for two zeros of vectors of length zero.
+
+    Examples
+    --------
+    >>> round(relative_slack(1.0, 2.0, 1.0, 1e-10), 3)
+    0.5
+    >>> relative_slack(1e-26, 0.0, 1.0, 1e-10) > -1e-10
+    True
+    """
+    error = ROUNDING * lengths
+    size = larger + (2 * np.sqrt(larger) * error + error**2) / tolerance
+    return float((larger - smaller) / size) if size else 1.0
+
+
 def initial_excess(problem: LeastSquares) -> float:
     """``e_0 = ||X T*||_F^2``, the excess of the zero table."""
     return problem.excess(np.zeros((problem.d1, problem.d2)))
