@@ -91,7 +91,7 @@ def bias_only(
     >>> from lsq_sketch.recommend.data import load
     >>> baseline = bias_only(load("movielens-small"), penalties=[1.0])
     >>> print(f"AUC {baseline.auc:.3f}, {baseline.parameters} parameters")
-    AUC 0.787, 9123 parameters
+    AUC 0.786, 9123 parameters
     """
     _validate.instance(dataset, "dataset", Dataset, "Load one with lsq_sketch.recommend.data.load.")
     max_rows = _validate.integer(max_rows, "max_rows", low=2)

@@ -231,7 +231,7 @@ def read_ratings(path: str | Path, *, skip_bad: bool = False) -> Ratings:
 
     Notes
     -----
-    Reads about two million lines a second, and holds 24 bytes a rating beside the names.
+    Reads about a million lines a second, and holds 24 bytes a rating beside the names.
     """
     path = Path(path)
     first = text.first_line(path)

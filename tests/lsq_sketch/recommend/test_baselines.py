@@ -26,9 +26,10 @@ def drawn(task, n=400, seed=0, n_dense=1):
 
 
 def test_movielens_reaches_the_number_of_the_issue():
+    """0.7869 with scikit-learn's default tolerance, 0.7864 at the minimum."""
     baseline = bias_only(load("movielens-small"), rng=0)
-    assert baseline.auc == pytest.approx(0.787, abs=0.0015)
-    assert baseline.loss < 0.4915
+    assert baseline.auc == pytest.approx(0.787, abs=0.001)
+    assert baseline.loss == pytest.approx(0.4916, abs=0.001)
     assert baseline.parameters == 671 + 8451 + 1
     assert baseline.rows == 78_598
     assert baseline.penalty == 1.0
@@ -59,7 +60,7 @@ def test_logistic_regression_is_the_minimiser_of_its_objective():
         weights -= np.linalg.solve((design.T * (p * (1 - p))) @ design + penalty, gradient)
     rows = one_hot_design(data.validation, data.cardinalities).toarray()
     expected = expit(np.column_stack([rows, np.ones(len(rows))]) @ weights)
-    np.testing.assert_allclose(baseline.predictions, expected, atol=2e-3)
+    np.testing.assert_allclose(baseline.predictions, expected, atol=1e-5)
     labels = data.validation.labels
     loss = -np.mean(np.log(np.where(labels == 1, baseline.predictions, 1 - baseline.predictions)))
     assert baseline.loss == pytest.approx(loss)
