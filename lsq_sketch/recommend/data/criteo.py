@@ -129,7 +129,12 @@ def load_criteo(
     folder = _cache_folder(cache) / _key(source, options)
     if not (folder / FINISHED).is_file():
         _build(path, folder, source, options)
-    return _open(str(path), folder)
+    try:
+        return _open(str(path), folder)
+    except (OSError, ValueError, KeyError) as error:
+        raise DataError(
+            f"the cached arrays in {folder} are damaged: {error} Delete that folder, and load again."
+        ) from error
 
 
 def _cache_folder(cache: str | Path | None) -> Path:

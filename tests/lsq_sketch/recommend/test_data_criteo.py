@@ -191,6 +191,18 @@ def test_a_folder_without_marker_is_no_cache(tmp_path):
     np.testing.assert_array_equal(load_criteo(path, buckets=64, cache=tmp_path).train.ids, expected)
 
 
+@pytest.mark.parametrize("damage", ["cut", "overwritten"])
+def test_damaged_arrays_are_no_crash(tmp_path, damage):
+    """IDs out of range would be a crash in compiled code."""
+    path = written(tmp_path, sample_lines(60))
+    load_criteo(path, buckets=64, cache=tmp_path)
+    (folder,) = [entry for entry in tmp_path.iterdir() if entry.is_dir()]
+    ids = (folder / "ids").read_bytes()
+    (folder / "ids").write_bytes(ids[:100] if damage == "cut" else b"\x7f" * len(ids))
+    with pytest.raises(DataError, match=r"are damaged: .* Delete that folder, and load again"):
+        load_criteo(path, buckets=64, cache=tmp_path)
+
+
 def test_who_comes_second_takes_what_is_there(tmp_path, monkeypatch):
     """Two processes at once: the folder of the first stays, that of the second is removed."""
     path = written(tmp_path, sample_lines(60))
@@ -246,7 +258,8 @@ def test_memory_stays_that_of_a_block(tmp_path, monkeypatch):
     lines = sample_lines(2000)
     path = written(tmp_path, lines * 60)
     assert path.stat().st_size > 50 * text.BLOCK_BYTES
-    load_criteo(written(tmp_path / "..", lines), buckets=512, cache=tmp_path / "warm")
+    (tmp_path / "small").mkdir()
+    load_criteo(written(tmp_path / "small", lines), buckets=512, cache=tmp_path / "warm")
     tracemalloc.start()
     try:
         data = load_criteo(path, buckets=512, cache=tmp_path)
