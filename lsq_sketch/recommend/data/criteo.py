@@ -133,7 +133,8 @@ def load_criteo(
         return _open(str(path), folder)
     except (OSError, ValueError, KeyError) as error:
         raise DataError(
-            f"the cached arrays in {folder} are damaged: {error} Delete that folder, and load again."
+            f"the cached arrays in {folder} are damaged: {error} "
+            f"Delete that folder, and load again."
         ) from error
 
 
