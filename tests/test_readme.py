@@ -10,6 +10,8 @@ import pytest
 
 from benchmarks.__main__ import registry as benchmarks
 from proofs_check.claim import registry as claims
+from proofs_check.report.markdown import plain
+from proofs_check.report.readme import BEGIN, END
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -51,11 +53,21 @@ def test_make_targets_exist():
 def test_named_things_exist():
     for picture in re.findall(r"\]\((docs/[^)]+)\)", README):
         assert (ROOT / picture).is_file(), picture
-    text = README.split("```text")[1]
-    shown = re.findall(r"^(\S+)  .*\((?:upper bound|equality|deterministic)\)$", text, re.MULTILINE)
+    text = README.split("```text")[1].split("```")[0]
+    shown = re.findall(r"^(\S+) +\d+ +(?:statistical|no counterexample)", text, re.MULTILINE)
     assert shown
     assert set(shown) <= set(claims())
     for name in re.findall(
         r"^\| `([\w-]+)` \|", README.split("benchmarks --json")[1], re.MULTILINE
     ):
         assert name in benchmarks()
+
+
+def test_the_table_of_verdicts_is_there_and_of_every_true_claim():
+    """`make verdicts` writes it; here only that it was written, by this set of claims."""
+    part = README.split(BEGIN)[1].split(END)[0]
+    told = re.findall(r"^\| `([\w-]+)` \|", part, re.MULTILINE)
+    assert sorted(told) == sorted(name for name, claim in claims().items() if not claim.is_false)
+    false = [claim.title.removeprefix("False: ") for claim in claims().values() if claim.is_false]
+    assert all(f"| {plain(title)} |" in part for title in false)
+    assert "| refuted |" in part

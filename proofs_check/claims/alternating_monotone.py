@@ -39,8 +39,7 @@ KIND = Kind.DETERMINISTIC
 SECTION = Section.ALTERNATING_CCE
 
 STATEMENT = r"""
-Neither step of alternating CCE (move an ID, solve the codebook) raises the loss, for any $X$:
-$$L_i \le L_{i-1};$$
+Neither step of alternating CCE (move an ID, solve the codebook) raises the loss, for any $X$;
 so it comes to rest after finitely many assignments.
 """
 

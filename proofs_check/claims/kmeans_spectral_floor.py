@@ -38,9 +38,8 @@ KIND = Kind.DETERMINISTIC
 SECTION = Section.QUANTISATION
 
 STATEMENT = r"""
-$$\kappa^*_K(T) \ge \sum_{j \ge K} \sigma_j(\bar T)^2,$$
-$\bar T$ the table less its mean row: the sum of the squared singular values of the centred $T$
-beyond the $(K-1)$-th.
+$\kappa^*_K(T)$ is at least the sum of the squared singular values of the centred $T$ beyond the
+$(K-1)$-th.
 """
 
 

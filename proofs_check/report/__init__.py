@@ -1,5 +1,7 @@
 """Reports: on the terminal, as JSON with a published schema, as one HTML page, as Markdown."""
 
+from .html import as_html, write_html
+from .markdown import as_markdown, write_markdown
 from .numerals import number
 from .plain import ReportFileError, SavedReport, as_dict, read_json, write_json
 from .schema import schema, schema_text
@@ -10,11 +12,15 @@ __all__ = [
     "ReportFileError",
     "SavedReport",
     "as_dict",
+    "as_html",
+    "as_markdown",
     "number",
     "print_details",
     "print_report",
     "read_json",
     "schema",
     "schema_text",
+    "write_html",
     "write_json",
+    "write_markdown",
 ]

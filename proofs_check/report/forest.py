@@ -48,7 +48,10 @@ def interval(finding: Finding) -> Interval:
     Returns
     -------
     Interval
+        Of NaN without observations.
     """
+    if math.isnan(finding.mean):
+        return Interval(math.nan, math.nan, math.nan)
     lower = finding.mean if math.isnan(finding.lower) else finding.lower
     upper = finding.mean if math.isnan(finding.upper) else finding.upper
     values = (lower, finding.mean, upper)
@@ -92,6 +95,9 @@ def tightness(finding: Finding) -> float:
         return math.nan
     return finding.mean / finding.bound
 
+
+ROOM = 1.15
+"""An axis goes on so far beyond a limit of 1."""
 
 LEAST_DECADE = -6
 """Shares of the tolerance for rounding below this power of ten are drawn there."""
@@ -186,8 +192,11 @@ def axis_for(findings: Iterable[Finding]) -> Axis:
     shares = [used(finding) for finding in found]
     farthest = max((share for share in shares if math.isfinite(share)), default=1.0)
     if kind is Kind.DETERMINISTIC:
-        return Axis(kind, float(min(14, max(1, math.ceil(math.log10(max(farthest, 1))) + 1))))
-    least, most = (1.5, 8.0) if kind is Kind.EQUALITY else (1.15, 4.0)
+        farthest = math.log10(farthest) if farthest > 0 else -math.inf
+        # the least reach puts the limit where it is for an upper bound
+        least, most = -LEAST_DECADE * (ROOM - 1), 14.0
+    else:
+        least, most = (1.5, 8.0) if kind is Kind.EQUALITY else (ROOM, 4.0)
     return Axis(kind, min(most, max(least, 1.05 * farthest)))
 
 

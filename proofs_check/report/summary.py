@@ -16,6 +16,12 @@ from .numerals import count
 
 SYMBOLS = {Verdict.CONFIRMED: "✓", Verdict.REFUTED: "✗", Verdict.UNDECIDED: "?"}
 
+EVIDENCE_TEXT = {
+    Evidence.TRIALS: "by trials",
+    Evidence.EXACT: "by exact computation",
+    Evidence.SEARCH: "by search",
+}
+
 GRAVITY = {Verdict.CONFIRMED: 0, Verdict.UNDECIDED: 1, Verdict.REFUTED: 2}
 
 
@@ -159,7 +165,7 @@ def blocks(findings: Iterable[Finding]) -> list[Block]:
     found = []
     for key, group in groups.items():
         evidence, certainty, stage, kind = key
-        words = {2: stage, 0: f"by {evidence}", 3: f"judged as {_article(kind)}"}
+        words = {2: stage, 0: EVIDENCE_TEXT[evidence], 3: f"judged as {_article(kind)}"}
         told = [word for part, word in words.items() if varies[part]]
         heading = ", ".join([*told, str(certainty)])
         found.append(Block(heading, evidence, certainty, kind, stage, tuple(group)))

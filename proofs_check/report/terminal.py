@@ -49,7 +49,7 @@ def print_report(report: Report, console: Console) -> None:
     ----------
     report : Report
     console : rich.console.Console
-        Any width from 60 columns; what does not fit is left out, the least needed first.
+        Any width from 70 columns; what does not fit is left out, the least needed first.
     """
     if len(report.claims) == 1:
         print_details(report, console)
@@ -146,6 +146,8 @@ def _layout(
         if width - sum(columns.values()) >= LEAST_PLOT:
             break
         columns.pop(dropped, None)
+    if sum(columns.values()) > width:
+        columns.pop("certainty")
     room = width - sum(columns.values())
     return columns, min(room, MOST_PLOT) if room >= LEAST_PLOT else 0
 

@@ -1,0 +1,178 @@
+"""The table of verdicts in the README: written from a full run, never by hand.
+
+``python -m proofs_check.report.readme REPORT.json README.md`` puts it between two comments.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from ..claim import Kind, Section, registry
+from ..files import write_whole
+from ..finding import Certainty, Finding, Verdict
+from ..run import Report
+from ..selftest import Pair, selftest
+from .commands import repeat_run
+from .forest import tightness
+from .markdown import code, plain, table
+from .numerals import number, short
+from .plain import ReportFileError, read_json
+from .summary import by_instance, certainties, in_words, totals
+
+BEGIN, END = "<!-- verdicts:begin -->", "<!-- verdicts:end -->"
+
+
+class ReadmeError(ValueError):
+    """A README has no place for the table."""
+
+
+def verdicts(report: Report, pairs: Sequence[Pair]) -> str:
+    """The table of verdicts, in Markdown.
+
+    Parameters
+    ----------
+    report : Report
+        Of the true claims.
+    pairs : sequence of Pair
+        What the judge made of the false statements.
+
+    Returns
+    -------
+    str
+    """
+    counts = in_words({verdict: report.count(verdict) for verdict in Verdict})
+    told = (
+        f"{plain(totals(report))}: {counts}. Of the decided verdicts, {certainties(report)}. The "
+        f"chance of any false verdict in this run is at most {report.alpha:g}. (`"
+        f"{repeat_run(report)}`, then `make verdicts`, which writes this part.)"
+    )
+    heads = ["claim", "what it says", "kind", "certainty", "instances", "tightest ratio"]
+    lines: list[list[str]] = []
+    for section in Section:
+        own = [name for name in report.claims if registry()[name].section is section]
+        for name in own:
+            findings = [finding for finding in report.findings if finding.claim == name]
+            if findings:
+                lines.append(_line(name, findings))
+    parts = [told, table(heads, lines)]
+    if pairs:
+        parts.append(_false(pairs))
+    return "\n\n".join(parts)
+
+
+def _line(name: str, findings: Sequence[Finding]) -> list[str]:
+    claim = registry()[name]
+    ratios = [ratio for f in findings if not math.isnan(ratio := tightness(f))]
+    return [
+        code(name),
+        plain(claim.title),
+        str(claim.kind),
+        _certainty(findings),
+        _instances(findings),
+        short(max(ratios)) if ratios else "",
+    ]
+
+
+def _certainty(findings: Sequence[Finding]) -> str:
+    """The kinds of certainty, each with its number of instances if there are several."""
+    groups = {
+        certainty: {f.instance for f in findings if f.certainty is certainty}
+        for certainty in Certainty
+    }
+    found = {certainty: names for certainty, names in groups.items() if names}
+    if len(found) == 1:
+        return str(next(iter(found)))
+    return ", ".join(f"{certainty} ({len(names)})" for certainty, names in found.items())
+
+
+def _instances(findings: Iterable[Finding]) -> str:
+    verdicts_by_instance = list(by_instance(findings).values())
+    confirmed = verdicts_by_instance.count(Verdict.CONFIRMED)
+    if confirmed == len(verdicts_by_instance):
+        return f"{confirmed} confirmed"
+    counts = {verdict: verdicts_by_instance.count(verdict) for verdict in Verdict}
+    return f"**{in_words(counts)}**"
+
+
+def _false(pairs: Sequence[Pair]) -> str:
+    lines = []
+    for pair in pairs:
+        finding = _decisive(pair.false_findings)
+        relation = "=" if finding.kind is Kind.EQUALITY else "<="
+        if finding.kind is Kind.DETERMINISTIC:
+            measured, limit = number(finding.lower), f">= -{number(finding.tolerance)}"
+        else:
+            measured, limit = number(finding.mean), f"{relation} {number(finding.bound)}"
+        lines.append([
+            plain(registry()[pair.false].title.removeprefix("False: ")),
+            code(pair.instance),
+            str(finding.verdict),
+            measured,
+            plain(limit),
+        ])  # fmt: skip
+    refuted = sum(_decisive(pair.false_findings).verdict is Verdict.REFUTED for pair in pairs)
+    twins = sum(_decisive(pair.twin_findings).verdict is Verdict.REFUTED for pair in pairs)
+    told = (
+        f"A judge that cannot say no proves nothing: of {len(pairs)} false statements, each close "
+        f"to a true one, it refuted {refuted}, and of their true twins {twins or 'none'} "
+        "(`proofs-check selftest`)."
+    )
+    heads = ["false statement", "instance", "verdict", "measured", "it says"]
+    return told + "\n\n" + table(heads, lines)
+
+
+def _decisive(findings: Sequence[Finding]) -> Finding:
+    """The finding that refutes, if any does."""
+    refuted = [finding for finding in findings if finding.verdict is Verdict.REFUTED]
+    return (refuted or list(findings))[0]
+
+
+def rewritten(text: str, part: str) -> str:
+    r"""A README with its part between the two comments replaced.
+
+    Raises
+    ------
+    ReadmeError
+        If the comments are not there, once each and in order.
+
+    Examples
+    --------
+    >>> rewritten(f"a {BEGIN} old {END} b", "new")
+    'a <!-- verdicts:begin -->\n\nnew\n\n<!-- verdicts:end --> b'
+    """
+    if text.count(BEGIN) != 1 or text.count(END) != 1 or text.index(BEGIN) > text.index(END):
+        raise ReadmeError(f"expected {BEGIN} and, after it, {END}, once each; put them in.")
+    before, rest = text.split(BEGIN)
+    return f"{before}{BEGIN}\n\n{part}\n\n{END}{rest.split(END)[1]}"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Entry point: 0, or 2 after one line on standard error."""
+    parser = argparse.ArgumentParser(prog="readme", description=__doc__)
+    parser.add_argument("report", type=Path, help="from proofs-check run --json")
+    parser.add_argument("readme", type=Path, help="rewritten in place, or not at all")
+    chosen = parser.parse_args(arguments)
+    try:
+        report = read_json(chosen.report)
+        text = chosen.readme.read_text(encoding="utf-8")
+        rewritten(text, "")  # before the long part
+        part = verdicts(report, selftest(report.seed, report.alpha))
+        write_whole(chosen.readme, rewritten(text, part).encode())
+    except ReportFileError as error:
+        print(f"readme: {error}", file=sys.stderr)
+        return 2
+    except ReadmeError as error:
+        print(f"readme: {chosen.readme}: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(f"readme: {error.filename}: {error.strerror}.", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
