@@ -61,6 +61,7 @@ def spread_seeds(points, uniforms, centroids):
     n, d = points.shape
     closest = np.full(n, np.float32(np.inf), np.float32)
     for k in range(centroids.shape[0]):
+        drawn = 0
         if k == 0:
             drawn = int(uniforms[0] * n)
         else:
@@ -68,7 +69,6 @@ def spread_seeds(points, uniforms, centroids):
             for i in range(n):
                 total += closest[i]
             left = uniforms[k] * total
-            drawn = 0
             while drawn < n - 1 and left >= closest[drawn]:
                 left -= closest[drawn]
                 drawn += 1
@@ -160,7 +160,7 @@ def cluster_chunk(
         if second.shape[0] > 0:
             buckets = hash_buckets(ids.astype(np.uint64), new_hash, second.shape[0])
             for i in range(size):
-                b = np.int64(buckets[i])
+                b = int(buckets[i])
                 counts[b] += 1
                 for t in range(d):
                     sums[b, t] += vectors[i, t] - centroids[labels[i], t]

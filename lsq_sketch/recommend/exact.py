@@ -17,15 +17,18 @@ from .. import _validate
 from ..kernels import embedding as places
 from ..problem import LeastSquares
 from ..rng import generator
-from ..solve import least_squares_step
+from ..solve import column_norms, least_squares_step
 from ..threads import for_each, single_threaded_blas
 from .data import Dataset, Interactions
-from .metrics import area_under_curve
 from .methods import GatherTable
+from .metrics import area_under_curve
 from .models.matrix_factorization import MatrixFactorization
 from .optimizers import Sgd
 from .training import EpochContext, EpochRecord
 from .workspace import Placed, Workspace
+
+SINGLE_EPS = float(np.finfo(np.float32).eps)
+"""Precision of the vectors that make up the design matrix."""
 
 
 def alternating_solves(
@@ -102,17 +105,17 @@ def alternating_solves(
             stream = generator(int(random.integers(2**63)))
             place.table.after_epoch(
                 EpochContext(
-                    r,
-                    rounds,
-                    stream,
-                    model,
-                    place.table,
-                    place.field,
-                    place.column,
-                    data.train,
-                    workspace,
-                    frequencies,
-                )  # fmt: skip
+                    epoch=r,
+                    epochs=rounds,
+                    rng=stream,
+                    model=model,
+                    table=place.table,
+                    field=place.field,
+                    column=place.column,
+                    train=data.train,
+                    workspace=workspace,
+                    _frequencies=frequencies,
+                )
             )
     return history
 
@@ -171,7 +174,8 @@ def _solve_rows(
         X, y = other[rows], targets[rows, None]
         if ridge > 0:
             X, y = np.vstack([X, penalty]), np.vstack([y, np.zeros((len(penalty), 1))])
-        found = least_squares_step(X, y)[:, 0]
+        noise = max(X.shape) * SINGLE_EPS * column_norms(X)
+        found = least_squares_step(X, y, noise)[:, 0]
         for place in chosen:
             part = slice(place.column, place.column + place.table.dim)
             place.table.parameters["codebook"].value[ids[rows[0]]] = found[part]
@@ -188,7 +192,8 @@ def _solve_all(
     if ridge > 0:
         X = sp.vstack([X, np.sqrt(ridge) * sp.eye_array(X.shape[1])], format="csr")
         y = np.vstack([y, np.zeros((X.shape[0] - len(targets), 1))])
-    found = LeastSquares(X, y).optimum[:, 0]
+    # vectors are rounded to single precision: what lies below that rounding is not fitted
+    found = LeastSquares(X.astype(np.float32), y).optimum[:, 0]
     stops = np.cumsum([block.shape[1] for block in blocks])[:-1]
     for place, part in zip(chosen, np.split(found, stops), strict=True):
         value = place.table.parameters["codebook"].value
