@@ -193,6 +193,8 @@ class Trainer:
         The epoch with the best monitored value so far.
     finished : bool
         Whether there is nothing left to do.
+    about : dict
+        Anything else to keep in checkpoints that JSON can hold; empty unless set.
 
     Raises
     ------
@@ -249,6 +251,7 @@ class Trainer:
         self.history: list[EpochRecord] = []
         self.best: EpochRecord | None = None
         self.stopped_early = False
+        self.about: dict[str, Any] = {}
         self._random = generator(self.options.seed)
         self._epoch_seed = self._draw_seed()
         self._rows_done = 0
@@ -444,6 +447,7 @@ class Trainer:
             "model": self.model.settings(),
             "optimizer": {"name": self.optimizer.name, **asdict(self.optimizer)},
             "options": asdict(self.options),
+            "about": self.about,
             "data": self.data.name,
             "rows": len(self.data.train),
             "history": [asdict(record) for record in self.history],
@@ -499,6 +503,7 @@ class Trainer:
         trainer._best_arrays = _part(arrays, "best/")
         trainer.workspace.first[:] = arrays["first"]
         trainer.workspace.second[:] = arrays["second"]
+        trainer.about = saved["about"]
         trainer.workspace.rate = saved["rate"]
         trainer.workspace.step = saved["step"]
         trainer.history = [EpochRecord(**record) for record in saved["history"]]

@@ -132,6 +132,9 @@ class Table(ABC):
     """
 
     Options: ClassVar[type] = NoOptions
+    published: ClassVar[Any] = None
+    """Options of the published procedure, where the defaults are others."""
+
     title: ClassVar[str]
     method: ClassVar[str]
     """Name of the file, in kebab case; set by `registry`."""

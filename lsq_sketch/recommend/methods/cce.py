@@ -104,6 +104,7 @@ class ClusteredEmbedding(GatherTable):
     """
 
     Options = CceOptions
+    published = PAPER
     title = "clustered compositional embeddings"
 
     def __init__(
