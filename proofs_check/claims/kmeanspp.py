@@ -43,6 +43,7 @@ from ..claim import Bound, Kind, Section
 from ..exact.comparison import Comparison
 from ..exact.effort import Effort
 from ..exact.expectation import Exactly
+from ..exact.rational import integers
 from ..experiments import EVERY, refuse_extreme_mean, require
 from ..instances import Instance
 from ..profile import Profile
@@ -116,41 +117,38 @@ def compare_exactly(instance: Instance, effort: Effort, factor: Fraction) -> Com
     candidates = []
     for _ in range(effort.draws):
         chosen = effort.rng.choice(distinct, min(FEW_POINTS, distinct.size), replace=False)
-        x = sorted(Fraction(value) for value in chosen.tolist())
+        x = integers(np.sort(chosen))[0].tolist()
         ratio = expected_seed_cost(x, FEW_CLUSTERS) / best_cost(x, FEW_CLUSTERS) / factor
-        stage = f"K = {FEW_CLUSTERS}, points " + ", ".join(f"{float(v):.3g}" for v in x)
+        stage = f"K = {FEW_CLUSTERS}; points " + ", ".join(f"{v:.3g}" for v in np.sort(chosen))
         candidates.append(Exactly(stage, KIND, ratio, Fraction(1), perm(len(x), FEW_CLUSTERS), 0))
     return effort.settle(candidates)
 
 
-def expected_seed_cost(x: list[Fraction], clusters: int) -> Fraction:
+def expected_seed_cost(x: list[int], clusters: int) -> Fraction:
     """The expected cost of D^2 seeds, over all that can be drawn."""
 
-    def after(nearest: list[Fraction], y: Fraction) -> list[Fraction]:
+    def after(nearest: list[int], y: int) -> list[int]:
         return [min(known, (v - y) ** 2) for known, v in zip(nearest, x, strict=True)]
 
-    def expected(nearest: list[Fraction], left: int) -> Fraction:
-        cost = sum(nearest, Fraction(0))
+    def expected(nearest: list[int], left: int) -> Fraction:
+        cost = sum(nearest)
         if left == 0 or cost == 0:
-            return cost
+            return Fraction(cost)
         drawn = [(weight, y) for weight, y in zip(nearest, x, strict=True) if weight]
-        return (
-            sum(
-                (weight * expected(after(nearest, y), left - 1) for weight, y in drawn), Fraction(0)
-            )
-            / cost
-        )
+        if left == 1:
+            return Fraction(sum(weight * sum(after(nearest, y)) for weight, y in drawn), cost)
+        costs = [weight * expected(after(nearest, y), left - 1) for weight, y in drawn]
+        return sum(costs, Fraction(0)) / cost
 
     first = [expected([(v - y) ** 2 for v in x], clusters - 1) for y in x]
     return sum(first, Fraction(0)) / len(x)
 
 
-def best_cost(x: list[Fraction], clusters: int) -> Fraction:
+def best_cost(x: list[int], clusters: int) -> Fraction:
     """``kappa*_K`` of sorted points: the best cut into intervals."""
 
-    def spread(part: list[Fraction]) -> Fraction:
-        mean = sum(part, Fraction(0)) / len(part)
-        return sum(((v - mean) ** 2 for v in part), Fraction(0))
+    def spread(part: list[int]) -> Fraction:
+        return Fraction(len(part) * sum(v * v for v in part) - sum(part) ** 2, len(part))
 
     cuts = combinations(range(1, len(x)), clusters - 1)
     return min(

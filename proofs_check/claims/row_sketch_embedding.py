@@ -46,7 +46,7 @@ from ..exact.rational import expected_entries
 from ..exact.small import stage_name
 from ..experiments import EVERY, require
 from ..instances import Instance
-from .row_sketch_moment import rational_isometry
+from .row_sketch_moment import error, rational_isometry
 
 KIND = Kind.UPPER_BOUND
 SECTION = Section.SKETCHES
@@ -88,11 +88,8 @@ def exact(instance: Instance, effort: Effort) -> list[Comparison]:
     d = W.shape[1]
 
     def failures(h: Sequence[int], s: Sequence[int]) -> list[list[int]]:
-        sketched = np.zeros((m, d), dtype=object)
-        for j, bucket in enumerate(h):
-            sketched[bucket] += s[j] * W[j]
-        error = sketched.T.dot(sketched) - size**2 * np.eye(d, dtype=int).astype(object)
-        return [[int(not _norm_at_most(error, eps * size**2)) for eps in SMALL_EPS]]
+        off = error(W, size, m, h, s)
+        return [[int(not _norm_at_most(off, eps * size**2)) for eps in SMALL_EPS]]
 
     found, count = [], sketch_count(n, m)
     probabilities = expected_entries(n, m, failures)[0]
@@ -103,11 +100,12 @@ def exact(instance: Instance, effort: Effort) -> list[Comparison]:
     return found
 
 
-def _norm_at_most(symmetric: np.ndarray, radius: Fraction) -> bool:
+def _norm_at_most(symmetric: list[list[int]], radius: Fraction) -> bool:
     """Whether a symmetric matrix of one or two rows has spectral norm at most ``radius``."""
-    identity = np.eye(len(symmetric), dtype=int).astype(object)
+    if len(symmetric) == 1:
+        return abs(symmetric[0][0]) <= radius
+    (a, b), (_, c) = symmetric
     return all(
-        np.trace(part) >= 0
-        and (len(part) == 1 or part[0, 0] * part[1, 1] >= part[0, 1] * part[1, 0])
-        for part in (radius * identity - symmetric, radius * identity + symmetric)
+        2 * radius + sign * (a + c) >= 0 and (radius + sign * a) * (radius + sign * c) >= b * b
+        for sign in (1, -1)
     )

@@ -91,14 +91,10 @@ def exact(instance: Instance, effort: Effort) -> list[Comparison]:
         return np.array([row_sketch_errors(U, m).mean()]), np.array([expected])
 
     def in_rationals() -> tuple[np.ndarray, np.ndarray]:
-        def error(h: Sequence[int], s: Sequence[int]) -> list[list[int]]:
-            sketched = np.zeros((m, d), dtype=object)
-            for j, bucket in enumerate(h):
-                sketched[bucket] += s[j] * W[j]
-            entries = sketched.T.dot(sketched) - size**2 * np.eye(d, dtype=int).astype(object)
-            return [[int((entries * entries).sum())]]
+        def squared(h: Sequence[int], s: Sequence[int]) -> list[list[int]]:
+            return [[sum(entry**2 for row in error(W, size, m, h, s) for entry in row)]]
 
-        found = expected_entries(n, m, error)[0] * Fraction(1, size**4)
+        found = expected_entries(n, m, squared)[0] * Fraction(1, size**4)
         leverage = (W * W).sum(axis=1) * Fraction(1, size**2)
         expected = (d**2 + d - 2 * (leverage * leverage).sum()) * Fraction(1, m)
         return found, np.array([expected])
@@ -113,3 +109,18 @@ def rational_isometry(small: SmallProblem, rng: np.random.Generator) -> tuple[np
     v = np.array(small.gram, dtype=object).dot(coefficients)  # not zero: X'X is invertible
     size = int(v.dot(v))
     return size * np.eye(n, d, dtype=int).astype(object) - 2 * np.outer(v, v[:d]), size
+
+
+def error(
+    W: np.ndarray, size: int, m: int, buckets: Sequence[int], signs: Sequence[int]
+) -> list[list[int]]:
+    """``W'S'SW - s^2 I`` in integers, for the sketch of these buckets and signs."""
+    d = W.shape[1]
+    sums = [[0] * d for _ in range(m)]
+    for row, bucket, sign in zip(W.tolist(), buckets, signs, strict=True):
+        for k in range(d):
+            sums[bucket][k] += sign * row[k]
+    return [
+        [sum(b[k] * b[q] for b in sums) - (size**2 if k == q else 0) for q in range(d)]
+        for k in range(d)
+    ]

@@ -16,6 +16,9 @@ from .interval import Interval
 if TYPE_CHECKING:
     from flint import acb, arb
 
+UNKNOWN = Interval.exactly(0).widened(Fraction(2) ** 1000)
+"""Where a ball is not finite: it decides nothing."""
+
 GUARD_BITS = 24
 """Integrals are asked for to so many bits less than the working precision."""
 
@@ -104,7 +107,7 @@ def smallest_shares(
     for count in counts:
         spectrum = [*squared[: count - 1], squared[-1]]
         last = [Fraction(0)] * (count - 1) + [Fraction(1)]
-        found.append(weighted_share(spectrum, last, bits))
+        found.append(weighted_share(spectrum, last, bits).within(0, 1))
     return found
 
 
@@ -185,7 +188,7 @@ def _ball(value: Fraction) -> arb:
 
 def _interval(ball: arb) -> Interval:
     if not ball.is_finite():
-        raise ArithmeticError("an integral could not be enclosed; its ball is not finite")
+        return UNKNOWN
     middle, radius = (_fraction(part) for part in (ball.mid(), ball.rad()))
     return Interval(middle - radius, middle + radius)
 

@@ -100,6 +100,8 @@ class Effort:
         -------
         Comparison
         """
+        if len(candidates) == 1 and not self.is_floating:
+            return candidates[0].in_rationals()
         found = [candidate.in_floating_point() for candidate in candidates]
         worst = min(range(len(found)), key=lambda i: found[i].slack.lower)
         if self.is_floating:

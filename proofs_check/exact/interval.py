@@ -55,6 +55,14 @@ class Interval:
         """The product with a positive rational."""
         return Interval(self.lower * factor, self.upper * factor)
 
+    def widened(self, radius: Fraction) -> Interval:
+        """Longer by ``radius`` at both ends."""
+        return Interval(self.lower - radius, self.upper + radius)
+
+    def within(self, lower: int, upper: int) -> Interval:
+        """The part between two numbers that the number is known to lie between."""
+        return Interval(max(self.lower, Fraction(lower)), min(self.upper, Fraction(upper)))
+
     def through_decreasing(self, function: Callable[[Fraction], Fraction]) -> Interval:
         """The image under a function that does not rise."""
         return Interval(function(self.upper), function(self.lower))

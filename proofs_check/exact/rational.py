@@ -50,15 +50,15 @@ def integers(values: np.ndarray) -> tuple[np.ndarray, Fraction]:
     ([1, -2], Fraction(3, 4))
     """
     mantissas, exponents = np.frexp(values)
-    whole = (mantissas * 2.0**53).astype(np.int64).astype(object)
     seen = values != 0
     if not seen.any():
         return np.zeros(values.shape, int).astype(object), Fraction(1)
-    shifts = np.where(seen, exponents - exponents[seen].min(), 0).astype(object)
-    whole = whole * 2**shifts
-    common = gcd(*whole.ravel().tolist())
-    scale = Fraction(2) ** (int(exponents[seen].min()) - 53) * common
-    return whole // common, scale
+    whole = (mantissas * 2.0**53).astype(np.int64)
+    common = int(np.gcd.reduce(whole, axis=None))
+    lowest = int(exponents[seen].min())
+    shifts = np.where(seen, exponents - lowest, 0)
+    scaled = (whole // common).astype(object) << shifts.astype(object)
+    return scaled, Fraction(2) ** (lowest - 53) * common
 
 
 def integer_product(A: np.ndarray, B: np.ndarray) -> Matrix:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proofs_check.claim import Kind
-from proofs_check.exact.balls import smallest_shares, weighted_loss, weighted_share
+from proofs_check.exact.balls import _interval, smallest_shares, weighted_loss, weighted_share
 from proofs_check.exact.comparison import Comparison, first_decided, judge
 from proofs_check.exact.effort import Arithmetic, Effort
 from proofs_check.exact.interval import Interval
@@ -202,3 +202,18 @@ def test_rate_is_one_minus_m_over_r_on_a_flat_spectrum(t0):
     rate = Spectrum(np.ones(8)).rate(3, t0, 64)
     assert rate.lower == rate.upper == 1 - Fraction(3, 8 - t0)
     assert Spectrum(np.ones(4)).rate(4, 0, 64) == Interval.exactly(0)
+
+
+def test_singular_values_over_a_hundred_decades():
+    found = chebyshev(Spectrum(np.array([1e50, 1.0, 1e-50])), EFFORT)
+    assert judge(found).certainty is Certainty.PROOF
+
+
+def test_a_ball_that_is_not_finite_decides_nothing():
+    import flint
+
+    for ball in (flint.arb("nan"), flint.arb("inf"), flint.arb(0, flint.arb("inf"))):
+        found = judge(comparison(Kind.UPPER_BOUND, _interval(ball), Interval.exactly(1)))
+        assert found.verdict is Verdict.UNDECIDED
+    exact = _interval(flint.arb(1) / 3)
+    assert exact.lower < Fraction(1, 3) < exact.upper

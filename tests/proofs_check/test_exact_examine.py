@@ -296,3 +296,31 @@ def test_findings_are_findings():
     for finding in examined("dense-count-sketch-rate", gaussian()):
         assert isinstance(finding, Finding)
         assert Finding.from_dict(asdict(finding)) == finding
+
+
+RNG = np.random.default_rng(0)
+EXTREME = {
+    "huge": made(RNG.standard_normal((9, 4)) * 1e110, RNG.standard_normal(9) * 1e-110),
+    "rows of all sizes": made(
+        RNG.standard_normal((9, 4)) * np.geomspace(1, 1e-100, 9)[:, None], RNG.standard_normal(9)
+    ),
+    "columns of all sizes": made(
+        RNG.standard_normal((9, 4)) * np.geomspace(1, 1e-100, 4), RNG.standard_normal(9)
+    ),
+    "nearly dependent": made(
+        RNG.standard_normal((9, 1)) + 1e-7 * RNG.standard_normal((9, 4)), RNG.standard_normal(9)
+    ),
+    "one column": made(np.ones((3, 1)), np.arange(3.0)),
+    "more columns than rows": made(RNG.standard_normal((2, 9)), RNG.standard_normal((2, 3))),
+}
+
+
+@pytest.mark.parametrize("name", EXTREME)
+def test_extreme_problems(name):
+    """Nothing overflows, nothing true is refuted; sums are proved whatever the condition."""
+    for claim in TRUE:
+        found = examine_exactly(claim, EXTREME[name], QUICK, 0, True)
+        if isinstance(found, list):
+            assert {finding.verdict for finding in found} == {Verdict.CONFIRMED}, found
+            if "sketch" in claim.id:
+                assert {finding.certainty for finding in found} == {Certainty.PROOF}

@@ -1,6 +1,5 @@
 """Rational arithmetic against floating point, and against enumeration without any reduction."""
 
-import math
 from fractions import Fraction
 from itertools import product
 
@@ -11,6 +10,8 @@ from hypothesis import strategies as st
 
 from lsq_sketch import kmeans
 from proofs_check.claims.kmeanspp import best_cost, expected_seed_cost
+from proofs_check.claims.row_sketch_embedding import _norm_at_most
+from proofs_check.claims.row_sketch_moment import error, rational_isometry
 from proofs_check.exact.expectation import expected_loss
 from proofs_check.exact.interval import Interval
 from proofs_check.exact.rational import (
@@ -26,6 +27,7 @@ from proofs_check.exact.rational import (
     smallest_eigenvalue,
     solve,
 )
+from proofs_check.exact.small import SmallProblem
 from proofs_check.integrals import bucket_shares
 
 finite = st.floats(-1e6, 1e6).map(lambda v: v if abs(v) > 1e-9 else 0.0)
@@ -49,7 +51,6 @@ def normal_equations(X, Y):
 def test_integers_are_the_floats_exactly(values):
     whole, scale = integers(np.array(values))
     assert [int(entry) * scale for entry in whole] == [Fraction(value) for value in values]
-    assert math.gcd(*whole.tolist()) in (0, 1)
 
 
 def test_products_that_overflow_int64_are_exact():
@@ -173,13 +174,13 @@ def test_one_hot_exact_is_an_identity_of_rationals(counts, m):
 
 @given(st.lists(st.integers(-9, 9), min_size=4, max_size=6, unique=True), st.integers(1, 3))
 def test_expected_seed_cost_over_all_sequences(values, clusters):
-    x = sorted(Fraction(v) for v in values)
+    x = sorted(values)
     total = Fraction(0)
     for seeds in product(range(len(x)), repeat=clusters):
         probability = Fraction(1, len(x))
         for step in range(1, clusters):
             nearest = [min((v - x[s]) ** 2 for s in seeds[:step]) for v in x]
-            probability *= nearest[seeds[step]] / sum(nearest)
+            probability *= Fraction(nearest[seeds[step]], sum(nearest))
         total += probability * sum(min((v - x[s]) ** 2 for s in seeds) for v in x)
     assert expected_seed_cost(x, clusters) == total
     points = np.array([[float(v)] for v in x])
@@ -206,3 +207,35 @@ def test_interval_arithmetic_contains_what_it_should(a, b):
 def test_an_empty_interval_is_refused():
     with pytest.raises(ValueError, match="exceeds the upper end"):
         Interval(Fraction(1), Fraction(0))
+
+
+# ------------------------------------------------------------------ sketches of rows
+
+
+@given(st.integers(0, 10**6), st.integers(1, 4))
+def test_a_reflection_in_integers_is_an_isometry(seed, n):
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((n + 2, n))
+    W, size = rational_isometry(SmallProblem(X, X[:, :1], ""), rng)
+    d = W.shape[1]
+    assert d == min(2, n)
+    assert W.T.dot(W).tolist() == (size**2 * np.eye(d, dtype=int).astype(object)).tolist()
+    h, s = rng.integers(0, 3, n), rng.choice([-1, 1], n)
+    C = s[:, None] * np.eye(3)[h]
+    U = np.array([[float(Fraction(entry, size)) for entry in row] for row in W])
+    off = np.array([[float(Fraction(entry, size**2)) for entry in row]
+                    for row in error(W, size, 3, h.tolist(), s.tolist())])  # fmt: skip
+    np.testing.assert_allclose(off, U.T @ C @ C.T @ U - np.eye(d), atol=1e-12)
+
+
+@given(st.integers(-9, 9), st.integers(-9, 9), st.integers(-9, 9), st.integers(0, 20))
+def test_spectral_norm_in_integers(a, b, c, radius):
+    norm = np.linalg.norm([[a, b], [b, c]], 2)
+    if abs(norm - radius) > 1e-9:
+        assert _norm_at_most([[a, b], [b, c]], Fraction(radius)) == (norm < radius)
+    assert _norm_at_most([[a]], Fraction(radius)) == (abs(a) <= radius)
+
+
+def test_spectral_norm_on_the_boundary():
+    assert _norm_at_most([[0, 5], [5, 0]], Fraction(5))
+    assert not _norm_at_most([[0, 5], [5, 0]], Fraction(5) - Fraction(1, 10**30))
