@@ -103,7 +103,22 @@ def thread_count() -> int:
 
 @cache
 def _pool(process: int, threads: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(threads, thread_name_prefix="lsq_sketch")
+    """An executor with all its threads running.
+
+    A thread other than the main one starts them: Ctrl-C in the middle of that would leave the
+    executor with a thread it does not know of, for which the program would wait at its end.
+    """
+    pool = ThreadPoolExecutor(threads, thread_name_prefix="lsq_sketch")
+    all_run = threading.Barrier(threads)
+
+    def start() -> None:
+        for future in [pool.submit(all_run.wait) for _ in range(threads)]:
+            future.result()
+
+    starter = threading.Thread(target=start)
+    starter.start()
+    starter.join()
+    return pool
 
 
 def for_each(work: Callable[[Piece], Result], pieces: Sequence[Piece]) -> list[Result]:
