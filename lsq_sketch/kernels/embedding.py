@@ -28,6 +28,9 @@ DIRECT, HASHED, STORED = 0, 1, 2
 
 HALF = np.uint64(32)
 
+ROW_BLOCK = 64
+"""Rows whose vectors stay in the cache while all terms are added."""
+
 
 @njit(cache=True, nogil=True)
 def locate(ids, start, stop, terms, coefficients, assignments, offsets):
@@ -67,24 +70,28 @@ def locate(ids, start, stop, terms, coefficients, assignments, offsets):
 @njit(cache=True, nogil=True)
 def gather(values, offsets, terms, n, vectors):
     """Vectors of the ``n`` located rows, added to ``vectors`` (n, fields, columns)."""
-    for i in range(n):
+    for start in range(0, n, ROW_BLOCK):
+        stop = min(n, start + ROW_BLOCK)
         for t in range(terms.shape[0]):
-            width = terms[t, WIDTH]
-            column = terms[t, COLUMN]
-            target = vectors[i, terms[t, FIELD], column : column + width]
-            source = values[offsets[t, i] : offsets[t, i] + width]
-            for c in range(width):
-                target[c] += source[c]
+            width, column, field = terms[t, WIDTH], terms[t, COLUMN], terms[t, FIELD]
+            where = offsets[t]
+            for i in range(start, stop):
+                target = vectors[i, field, column : column + width]
+                source = values[where[i] : where[i] + width]
+                for c in range(width):
+                    target[c] += source[c]
 
 
 @njit(cache=True, nogil=True)
 def scatter(gradient, offsets, terms, n, vector_gradients):
     """Add the gradients of the vectors (n, fields, columns) to the slices they came from."""
-    for i in range(n):
+    for start in range(0, n, ROW_BLOCK):
+        stop = min(n, start + ROW_BLOCK)
         for t in range(terms.shape[0]):
-            width = terms[t, WIDTH]
-            column = terms[t, COLUMN]
-            source = vector_gradients[i, terms[t, FIELD], column : column + width]
-            target = gradient[offsets[t, i] : offsets[t, i] + width]
-            for c in range(width):
-                target[c] += source[c]
+            width, column, field = terms[t, WIDTH], terms[t, COLUMN], terms[t, FIELD]
+            where = offsets[t]
+            for i in range(start, stop):
+                source = vector_gradients[i, field, column : column + width]
+                target = gradient[where[i] : where[i] + width]
+                for c in range(width):
+                    target[c] += source[c]

@@ -4,6 +4,9 @@ Parameters lie in one flat array, cut into *segments* (rows of an int64 matrix, 
 below), each of rows of equal width. A segment is either stepped as a whole each batch, or row by
 row: then a row's gradient lives in a compact buffer, and steps in which it had no gradient are
 made up for when it is next read (`touch`) or at the end of a block (`settle`).
+
+Functions of one slice are inlined by Numba: a call with slices costs more than the slice. The
+division is NumPy's, which does not raise, so that loops become vector code.
 """
 
 import numpy as np
@@ -26,11 +29,12 @@ SGD, ADAGRAD, ADAM = 0, 1, 2
 RATE, BETA1, BETA2, EPSILON, DECAY = range(5)
 """Hyperparameters (float64): learning rate, Adam's decays, epsilon, decoupled weight decay."""
 
-ROW, VALUE, GRADIENT, SIZE = range(4)
-"""What is known of each touched row: its number, where value and gradient begin, its width."""
+ROW, VALUE, GRADIENT, SIZE, DONE = range(5)
+"""Of each touched row: number, where value and gradient begin, width, batch it was up to date."""
+TOUCHED_COLUMNS = 5
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(inline="always")
 def adam_slice(values, gradient, first, second, rate, scale, b1, b2, epsilon, keep):
     """One step of Adam; the gradient is zeroed. ``scale = 1 / sqrt(1 - b2^t)``."""
     c1 = np.float32(1) - b1
@@ -45,7 +49,7 @@ def adam_slice(values, gradient, first, second, rate, scale, b1, b2, epsilon, ke
         gradient[c] = np.float32(0)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(inline="always")
 def idle_slice(values, first, second, rate, epsilon, keep, decay1, decay2):
     """Several steps of Adam without gradient at once (see `idle_table`)."""
     for c in range(values.size):
@@ -57,7 +61,7 @@ def idle_slice(values, first, second, rate, epsilon, keep, decay1, decay2):
         second[c] = decay2 * v
 
 
-@njit(cache=True, nogil=True)
+@njit(inline="always")
 def sgd_slice(values, gradient, rate):
     """One step of gradient descent; the gradient is zeroed."""
     for c in range(values.size):
@@ -65,7 +69,7 @@ def sgd_slice(values, gradient, rate):
         gradient[c] = np.float32(0)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(inline="always")
 def adagrad_slice(values, gradient, sums, row, rate, epsilon):
     """One step of row-wise Adagrad: ``sums[row]`` adds up mean squares of the row's gradients."""
     total = np.float32(0)
@@ -108,7 +112,7 @@ def idle_table(hyper, step, n, table):
         table[5, i] = np.sqrt(1.0 - b2**s)
 
 
-@njit(cache=True, nogil=True)
+@njit(inline="always")
 def catch_up(values, first, second, start, width, done, missed, hyper, idle):
     """Make up for ``missed`` steps without gradient, after ``done`` steps of the block."""
     r = idle[1, 1]
@@ -127,7 +131,7 @@ def catch_up(values, first, second, start, width, done, missed, hyper, idle):
     )
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def touch(
     terms, n, now, kind, hyper, idle, values, first, second, gradient_start,
     offsets, gradient_offsets, last, slots, touched,
@@ -153,22 +157,29 @@ def touch(
         for i in range(n):
             row = first_row + (where[i] - start) // stride
             if last[row] != now:
-                missed = now - 1 - last[row]
-                if kind == ADAM and missed > 0:
-                    catch_up(values, first, second, where[i], width, last[row], missed, hyper, idle)
-                last[row] = now
-                slots[row] = end
                 touched[count, ROW] = row
                 touched[count, VALUE] = where[i]
                 touched[count, GRADIENT] = end
                 touched[count, SIZE] = width
+                touched[count, DONE] = last[row]
+                last[row] = now
+                slots[row] = end
                 count += 1
                 end += width
             out[i] = slots[row]
+    if kind == ADAM:  # in a loop of its own, whose reads overlap
+        for j in range(count):
+            done = touched[j, DONE]
+            missed = now - 1 - done
+            if missed > 0:
+                catch_up(
+                    values, first, second, touched[j, VALUE], touched[j, SIZE], done, missed,
+                    hyper, idle,
+                )  # fmt: skip
     return count
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def apply_step(kind, hyper, step, segments, values, gradient, first, second, touched, count):
     """Step number ``step`` (from 1): segments as a whole, and the ``count`` touched rows."""
     rate = np.float32(hyper[RATE])
@@ -219,7 +230,7 @@ def apply_step(kind, hyper, step, segments, values, gradient, first, second, tou
             sgd_slice(values[p : p + width], gradient[q : q + width], rate)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def settle(kind, hyper, idle, now, segments, values, first, second, last):
     """Bring every row up to date after ``now`` batches, and start a new block."""
     for s in range(segments.shape[0]):

@@ -189,7 +189,7 @@ class Workspace:
         self.any_lazy = bool(lazy)
         self._gradients = gradients
         self.gradient = np.zeros(end + compact, np.float32)
-        self.touched = np.zeros((touchable, 4), np.int64)
+        self.touched = np.zeros((touchable, kernels.TOUCHED_COLUMNS), np.int64)
         for name, parameter in store.parameters.items():
             start = gradients[name]
             bound = None if name in lazy else self.gradient[start : start + parameter.value.size]

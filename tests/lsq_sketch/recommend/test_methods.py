@@ -65,13 +65,10 @@ def test_gradients_by_finite_differences(method, sizes, seed):
             parameter.value[...] = before[name]
         return found
 
-    h = 2.0**-7
-    # Richardson's extrapolation: the error is of order h^4, rounding of order 1e-6 / h
-    coarse = (value(h) - value(-h)) / (2 * h)
-    fine = (value(h / 2) - value(-h / 2)) / h
-    scale = sum(np.linalg.norm(p.gradient) for p in table.parameters.values())
-    scale = (1 + scale) * np.sqrt(sum(p.value.size for p in table.parameters.values()))
-    assert (4 * fine - coarse) / 3 == pytest.approx(slope, abs=1e-3 * scale)
+    # where a method bends (rectified units), only steps short of the bend tell the slope
+    found = [(value(h) - value(-h)) / (2 * h) for h in 2.0 ** -np.arange(6, 15, 2)]
+    scale = 1 + sum(float((p.gradient**2).sum()) for p in table.parameters.values()) ** 0.5
+    assert min(abs(estimate - slope) for estimate in found) < 0.01 * scale
 
 
 @pytest.mark.parametrize("method", METHODS)

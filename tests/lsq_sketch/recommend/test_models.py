@@ -175,14 +175,27 @@ def test_interactions(seed, n, count, d):
     np.testing.assert_allclose(gradients, expected, atol=1e-4)
 
 
-@given(st.floats(-300, 300, width=32), st.floats(0, 1))
-def test_losses_of_one_score(score, label):
-    value, slope = factorization.loss_and_slope(factorization.LOGISTIC, np.float32(score), label)
-    assert value == pytest.approx(twins.logistic_loss(float(np.float32(score)), label), abs=1e-6)
-    assert slope == pytest.approx(scipy.special.expit(score) - label, abs=1e-6)
-    value, slope = factorization.loss_and_slope(factorization.SQUARED, np.float32(score), label)
-    assert value == pytest.approx((score - label) ** 2, rel=1e-6)
-    assert slope == pytest.approx(2 * (score - label), rel=1e-6)
+@given(st.lists(st.tuples(st.floats(-900, 900, width=32), st.floats(0, 1)), max_size=20))
+def test_losses(rows):
+    scores = np.array([score for score, _ in rows], np.float32)
+    labels = np.array([label for _, label in rows], np.float32)
+    losses, slopes = np.empty(len(rows)), np.empty(len(rows))
+    factorization.logistic_losses(scores, labels, losses, slopes)
+    z = scores.astype(float)
+    np.testing.assert_allclose(losses, twins.logistic_loss(z, labels), rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(slopes, scipy.special.expit(z) - labels, rtol=1e-12, atol=1e-14)
+    factorization.squared_losses(scores, labels, losses, slopes)
+    np.testing.assert_allclose(losses, (z - labels) ** 2, rtol=1e-12)
+    np.testing.assert_allclose(slopes, 2 * (z - labels), rtol=1e-12)
+
+
+def test_exponential_and_logarithm():
+    x = -np.concatenate([np.linspace(0, 50, 997), np.linspace(50, 700, 101)])
+    found = np.array([factorization.exponential(value) for value in x])
+    np.testing.assert_allclose(found, np.exp(x), rtol=4e-15)
+    e = np.concatenate([np.linspace(0, 1, 997), np.logspace(-300, 0, 101)])
+    found = np.array([factorization.log_one_plus(value) for value in e])
+    np.testing.assert_allclose(found, np.log1p(e), rtol=1e-12)
 
 
 def test_counts():

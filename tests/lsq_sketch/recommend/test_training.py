@@ -114,7 +114,7 @@ def test_memory_maps_are_read_in_windows(tmp_path, monkeypatch):
     rows = Interactions(mapped, data.train.dense, data.train.labels)
     trainer = trainer_of("hash", replace(data, train=rows))
     whole = [block.ids[:, 0].tolist() for block in trainer._blocks(0)]
-    seen = sum(whole, [])
+    seen = [row for block in whole for row in block]
     assert sorted(seen) == list(range(300))
     assert seen != sorted(seen)
     assert all(max(b) - min(b) < 64 for b in whole)
