@@ -83,6 +83,6 @@ def _command(
     if evidence != [Evidence.TRIALS]:
         words += [f"--evidence {kind}" for kind in evidence]
     random = any(map(_is_random, claims or report.claims))
-    if random and alpha != ALPHA:
+    if random and alpha != ALPHA and evidence != [Evidence.EXACT]:
         words.append(f"--alpha {alpha!r}")
     return " ".join(words)

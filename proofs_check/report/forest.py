@@ -2,7 +2,10 @@
 
 In each kind of claim the limit is the same place in every row, so that rows can be compared:
 
-- an upper bound, or a tolerated Kolmogorov distance: the interval as a share of it, limit 1;
+- an upper bound b on a mean x: ``min(x / b, (1 - b) / (1 - x))``, limit 1: both what is left and
+  what is gained must be near the bound's, so that a rate near 1 is not near its bound for that
+  alone; where b >= 1, ``x / b``;
+- a tolerated Kolmogorov distance: the interval as a share of it, limit 1;
 - an equality: the distance from the claimed value in units of the tolerance, limits -1 and 1;
 - a deterministic claim: the share of the tolerance for rounding that the worst trial takes, on a
   logarithmic scale, limit 1. A slack of 0 or more takes nothing.
@@ -15,7 +18,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ..claim import Kind
-from ..finding import Finding
+from ..finding import Finding, Verdict
 
 
 @dataclass(frozen=True)
@@ -56,15 +59,23 @@ def interval(finding: Finding) -> Interval:
     upper = finding.mean if math.isnan(finding.upper) else finding.upper
     values = (lower, finding.mean, upper)
     if finding.kind is Kind.DETERMINISTIC:
-        low, middle, high = (max(0.0, -value) for value in reversed(values))
-        unit = finding.tolerance
+        shares = [_over(max(0.0, -value), finding.tolerance) for value in reversed(values)]
     elif finding.kind is Kind.EQUALITY:
-        low, middle, high = (value - finding.bound for value in values)
-        unit = finding.tolerance
+        shares = [_over(value - finding.bound, finding.tolerance) for value in values]
+    elif finding.kind is Kind.UPPER_BOUND:
+        shares = [_taken(value, finding.bound) for value in values]
     else:
-        low, middle, high = values
-        unit = finding.bound
-    return Interval(_over(low, unit), _over(middle, unit), _over(high, unit))
+        shares = [_over(value, finding.bound) for value in values]
+    if finding.verdict is Verdict.CONFIRMED:
+        # the ends of an exact number are rounded outwards, perhaps across a limit that is attained
+        shares = [0.0 if math.isinf(share) else min(1.0, max(-1.0, share)) for share in shares]
+    return Interval(*shares)
+
+
+def _taken(mean: float, bound: float) -> float:
+    """The share of an upper bound that a mean takes."""
+    ratio = _over(mean, bound)
+    return min(ratio, _over(1 - bound, 1 - mean)) if bound < 1 else ratio
 
 
 def _over(value: float, unit: float) -> float:
@@ -90,10 +101,10 @@ def used(finding: Finding) -> float:
 
 
 def tightness(finding: Finding) -> float:
-    """For an upper bound, the mean over the bound: 1 where it is attained. Else NaN."""
-    if finding.kind is not Kind.UPPER_BOUND or finding.bound <= 0:
+    """The share of an upper bound that the mean takes: 1 if it is attained. Else NaN."""
+    if finding.kind is not Kind.UPPER_BOUND:
         return math.nan
-    return finding.mean / finding.bound
+    return interval(finding).middle
 
 
 ROOM = 1.15
@@ -140,7 +151,7 @@ class Axis:
     def caption(self) -> str:
         """What the axis shows."""
         return {
-            Kind.UPPER_BOUND: "Mean and confidence interval, as a share of the bound",
+            Kind.UPPER_BOUND: "Share of the bound that the mean and its interval take",
             Kind.DISTRIBUTION: "Kolmogorov distance and its confidence interval, as a share of "
             "what is tolerated",
             Kind.EQUALITY: "Distance from the claimed value, in units of the tolerance",

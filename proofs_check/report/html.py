@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from ..claim import Claim, Kind, Section
 from ..files import write_whole
-from ..finding import Finding, LeftOut, Verdict
+from ..finding import Evidence, Finding, LeftOut, Verdict
 from ..instances import catalogue
 from ..run import Report
 from .commands import repeat_claim, repeat_finding, repeat_run
@@ -30,9 +30,12 @@ from .summary import (
     certainties,
     described,
     in_words,
+    is_exact,
+    left_out_on,
     nearest,
     reasons,
     rows,
+    stage_and_part,
     tally,
     totals,
 )
@@ -79,6 +82,7 @@ class Line:
     """A finding as a line of a table."""
 
     finding: Finding
+    part: str
     plot: Plot
     numbers: tuple[tuple[str, str], ...]
     told: str
@@ -188,9 +192,18 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"symbol": SYMBOLS.__getitem__, "tally": _tally}
-    environment.globals |= {"count": count}
+    environment.filters |= {
+        "symbol": SYMBOLS.__getitem__,
+        "tally": _tally,
+        "sentence": _sentence,
+    }
+    environment.globals |= {"count": count, "left_out_on": left_out_on}
     return environment
+
+
+def _sentence(text: str) -> str:
+    """With a capital letter; the rest is left as it is, unlike by `str.capitalize`."""
+    return text[:1].upper() + text[1:]
 
 
 def _tally(row: Row) -> list[tuple[Verdict, int]]:
@@ -280,24 +293,27 @@ def _table(block: Block) -> Table:
 
 
 def _line(finding: Finding, axis: Axis) -> Line:
-    return Line(finding, _plot(finding, axis), _numbers(finding), _told(finding))
+    part = stage_and_part(finding)[1]
+    return Line(finding, part, _plot(finding, axis), _numbers(finding), _told(finding))
 
 
 def _numbers(finding: Finding) -> tuple[tuple[str, str], ...]:
     """Titles and texts of the columns."""
+    cases = "cases" if finding.evidence is Evidence.EXACT else "trials"
+    trials = (cases, f"{finding.trials:,}" if finding.trials else "–")
     if finding.kind is Kind.DETERMINISTIC:
         return (
             ("least slack", number(finding.lower)),
             ("mean slack", number(finding.mean)),
             ("tolerance", number(finding.tolerance)),
-            ("trials", f"{finding.trials:,}" if finding.trials else "–"),
+            trials,
         )
     between = f"{number(finding.lower)} … {number(finding.upper)}"
     return (
         ("mean", number(finding.mean)),
-        ("interval", between if finding.lower < finding.upper else "exact"),
+        ("interval", "exact" if is_exact(finding) else between),
         ("limit", f"{RELATIONS[finding.kind]} {number(finding.bound)}"),
-        ("trials", f"{finding.trials:,}" if finding.trials else "–"),
+        trials,
     )
 
 

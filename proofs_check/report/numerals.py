@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+ROUNDING = 1e-12
+
 
 def number(value: float) -> str:
     """A number in at most nine characters; close to 1 as its distance from 1.
@@ -25,12 +27,12 @@ def number(value: float) -> str:
 def short(value: float) -> str:
     """A number in at most seven characters: two digits are enough to see how much room is left.
 
-    Never rounded up to 1 from below, nor down to it from above.
+    Never rounded up to 1 from below, nor down to it from above, but for rounding error.
 
     Examples
     --------
-    >>> short(0.123), short(0.9996), short(1.0004), short(3e-9), short(float("inf"))
-    ('0.12', '0.99', '1.01', '3.0e-09', 'inf')
+    >>> short(0.123), short(0.9996), short(1.0), short(1.0004), short(3e-9), short(float("inf"))
+    ('0.12', '0.99', '1', '1.01', '3.0e-09', 'inf')
     """
     if math.isnan(value):
         return "-"
@@ -38,6 +40,8 @@ def short(value: float) -> str:
         return "inf"
     if value == 0:
         return "0"
+    if abs(value - 1) < ROUNDING:
+        return "1"
     if not 1e-2 <= abs(value) < 1e4:
         return f"{value:.1e}"
     if abs(value) < 1:

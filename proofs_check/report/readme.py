@@ -50,7 +50,7 @@ def verdicts(report: Report, pairs: Sequence[Pair]) -> str:
         f"chance of any false verdict in this run is at most {report.alpha:g}. (`"
         f"{repeat_run(report)}`, then `make verdicts`, which writes this part.)"
     )
-    heads = ["claim", "what it says", "kind", "certainty", "instances", "tightest ratio"]
+    heads = ["claim", "what it says", "kind", "certainty", "instances", "tightest"]
     lines: list[list[str]] = []
     for section in Section:
         own = [name for name in report.claims if registry()[name].section is section]

@@ -102,6 +102,7 @@ class Block:
     certainty : Certainty
     kind : Kind
     stage : str
+        Without the part of the instance.
     findings : tuple of Finding
         At least one.
     """
@@ -159,7 +160,7 @@ def blocks(findings: Iterable[Finding]) -> list[Block]:
     """The findings on one claim, split where a table could not hold them together."""
     groups: dict[tuple[Evidence, Certainty, str, Kind], list[Finding]] = {}
     for finding in findings:
-        key = (finding.evidence, finding.certainty, finding.stage, finding.kind)
+        key = (finding.evidence, finding.certainty, stage_and_part(finding)[0], finding.kind)
         groups.setdefault(key, []).append(finding)
     varies = [len({key[part] for key in groups}) > 1 for part in range(4)]
     found = []
@@ -170,6 +171,17 @@ def blocks(findings: Iterable[Finding]) -> list[Block]:
         heading = ", ".join([*told, str(certainty)])
         found.append(Block(heading, evidence, certainty, kind, stage, tuple(group)))
     return found
+
+
+def stage_and_part(finding: Finding) -> tuple[str, str]:
+    """The stage, and the part of the instance that it was tried on: empty if all of it."""
+    stage, _, part = finding.stage.partition("; ")
+    return stage, part
+
+
+def is_exact(finding: Finding) -> bool:
+    """Whether the mean is known but for rounding, so that it needs no interval."""
+    return finding.upper - finding.lower <= 1e-9 * abs(finding.upper)
 
 
 def _article(kind: Kind) -> str:
@@ -186,6 +198,23 @@ def reasons(left_out: Iterable[LeftOut]) -> list[Reason]:
         Reason(reason, costly, evidence, tuple(instances))
         for (costly, evidence, reason), instances in groups.items()
     ]
+
+
+def left_out_on(found: Sequence[Reason]) -> str:
+    """On how many instances a claim was not tried, by each kind of evidence if there are several.
+
+    Examples
+    --------
+    >>> left_out_on([Reason("too large", True, Evidence.TRIALS, ("flat", "digits"))])
+    '2 instances'
+    """
+    names: dict[Evidence, set[str]] = {}
+    for reason in found:
+        names.setdefault(reason.evidence, set()).update(reason.instances)
+    counts = {kind: count(len(own), "instance") for kind, own in names.items()}
+    if list(counts) == [Evidence.TRIALS]:
+        return counts[Evidence.TRIALS]
+    return ", ".join(f"{told} {EVIDENCE_TEXT[kind]}" for kind, told in counts.items())
 
 
 def totals(report: Report) -> str:

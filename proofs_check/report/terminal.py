@@ -24,8 +24,10 @@ from .summary import (
     blocks,
     by_section,
     certainties,
+    is_exact,
     nearest,
     rows,
+    stage_and_part,
     tally,
     totals,
 )
@@ -218,13 +220,13 @@ def _instances(block: Block, console: Console) -> Table:
         for title, column in columns.items()
     }
     # what is dropped first when the terminal is narrow
-    for title in ("room", "trials", "interval", "greatest slack", "mean slack"):
+    for title in ("part of it", "room", "cases", "trials", "interval", "mean slack"):
         if sum(widths.values()) + LEAST_PLOT > console.width:
             widths.pop(title, None)
     plot = min(MOST_PLOT, console.width - sum(widths.values()))
     table = _table()
     for title in widths:
-        left = title in ("instance", "verdict")
+        left = title in ("instance", "verdict", "part of it")
         table.add_column(title, justify="left" if left else "right", no_wrap=True)
     drawn = plot >= LEAST_PLOT
     if drawn:
@@ -254,14 +256,18 @@ def _cells_of_block(block: Block) -> dict[str, list[str]]:
     else:
         sign = "= " if block.kind is Kind.EQUALITY else "<= "
         columns["mean"] = [number(f.mean) for f in found]
-        if any(f.lower < f.upper for f in found):
+        if not all(map(is_exact, found)):
             columns["interval"] = [f"{number(f.lower)} .. {number(f.upper)}" for f in found]
         columns |= {
             "bound": [sign + number(f.bound) for f in found],
             "room": [number(f.slack) for f in found],
         }
     if any(f.trials for f in found):
-        columns["trials"] = [str(f.trials) for f in found]
+        cases = "cases" if block.evidence is Evidence.EXACT else "trials"
+        columns[cases] = [str(f.trials) for f in found]
+    parts = [stage_and_part(f)[1] for f in found]
+    if any(parts):
+        columns["part of it"] = parts
     return columns
 
 

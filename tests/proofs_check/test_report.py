@@ -18,6 +18,7 @@ from rich.console import Console
 from proofs_check.claim import Kind, Section, registry
 from proofs_check.finding import Certainty, Evidence, Verdict
 from proofs_check.report import (
+    as_html,
     as_markdown,
     number,
     print_details,
@@ -30,7 +31,7 @@ from proofs_check.report.commands import repeat_claim, repeat_finding, repeat_ru
 from proofs_check.report.forest import ASCII, axis_for, cells, interval, tightness, used
 from proofs_check.report.markdown import code, plain
 from proofs_check.report.numerals import short
-from proofs_check.report.summary import by_instance, nearest, rows, tally
+from proofs_check.report.summary import blocks, by_instance, nearest, rows, tally
 from proofs_check.run import Report, run
 from proofs_check.selftest import Pair
 from tests.proofs_check.reports import (
@@ -53,7 +54,7 @@ kinds = st.sampled_from(list(Kind))
 
 @given(st.floats(0, 1e6).filter(lambda value: value == 0 or value > 1e-90))
 def test_a_short_number_is_never_rounded_across_1(value):
-    assert (float(short(value)) > 1) == (value > 1)
+    assert (float(short(value)) > 1) == (value > 1 + 1e-12)
     assert len(short(value)) <= 7
 
 
@@ -91,9 +92,9 @@ def test_a_plot_is_as_wide_as_asked_and_marks_what_lies_outside(kind, verdict, a
 
 
 def test_a_plot_of_a_bound():
-    f = finding("dense-rate", bound=1.0, lower=0.5, mean=0.75, upper=1.0)
+    f = finding("whitened-beta", bound=1.0, lower=0.5, mean=0.75, upper=1.0)
     assert cells(f, axis_for([f]), 24, ASCII) == "          -----o----+   "
-    refuted = replace(f, lower=1.05, mean=1.1, upper=1.15)
+    refuted = replace(f, lower=1.05, mean=1.1, upper=1.15, verdict=REFUTED)
     row = cells(refuted, axis_for([refuted]), 24, ASCII)
     assert row.index("|") < row.index("-") < row.index("o")
 
@@ -119,7 +120,29 @@ def test_a_slack_takes_its_share_of_the_tolerance_logarithmically():
 def test_nothing_allowed_and_nothing_used():
     f = replace(finding("excess-identity"), tolerance=0.0, lower=0.0, mean=0.0, upper=0.0)
     assert used(f) == 0
-    assert used(replace(f, lower=-1e-300)) == math.inf
+    assert used(replace(f, lower=-1e-300, verdict=REFUTED)) == math.inf
+
+
+@given(st.floats(0, 1), st.floats(0, 1), st.floats(0, 1))
+def test_the_share_of_a_bound_rises_with_the_mean_and_is_1_at_the_bound(bound, a, b):
+    low, high = sorted((a, b))
+    made = finding("dense-rate", bound=bound, lower=low, mean=low, upper=high, verdict=UNDECIDED)
+    shares = interval(made)
+    assert shares.low <= shares.high
+    if abs(high - bound) > 1e-9:
+        assert (shares.high <= 1) == (high <= bound)
+
+
+def test_an_exact_number_rounded_across_an_attained_limit_is_at_the_limit():
+    """Seen in exact evidence: the bound is attained, the enclosure one unit in the last place."""
+    above = math.nextafter(0.5, 1)
+    attained = proof("dense-rate", bound=0.5)
+    attained = replace(attained, mean=0.5, lower=math.nextafter(0.5, 0), upper=above)
+    assert used(attained) == 1
+    assert short(used(attained)) == "1"
+    equal = replace(attained, kind=Kind.EQUALITY, tolerance=0.0)
+    assert used(equal) == 0
+    assert used(replace(equal, verdict=REFUTED)) == math.inf
 
 
 def test_nothing_observed_draws_nothing():
@@ -128,7 +151,10 @@ def test_nothing_observed_draws_nothing():
 
 
 def test_the_tightest_ratio_is_of_upper_bounds_alone():
-    assert tightness(finding("dense-rate")) == pytest.approx(0.75)
+    assert tightness(finding("dense-rate")) == pytest.approx((1 - 0.8) / (1 - 0.6))
+    assert tightness(finding("dense-rate", bound=0.8, mean=0.1)) == pytest.approx(0.1 / 0.8)
+    assert tightness(finding("dense-rate", bound=2.0, mean=1.5)) == 0.75
+    assert tightness(finding("dense-rate", bound=0.8, mean=0.8)) == pytest.approx(1)
     assert math.isnan(tightness(finding("whitened-law")))
 
 
@@ -157,6 +183,20 @@ def test_rows_go_by_section_then_claim_then_evidence():
         (Evidence.SEARCH, Certainty.UNREFUTED),
     ]
     assert sum(len(row.findings) for row in found) == len(everything().findings)
+
+
+def test_parts_of_instances_share_a_table():
+    found = [
+        replace(proof("sketch-solve-rate", name), stage=f"by rho; columns {columns} of 48")
+        for name, columns in (("flat", "1, 2"), ("digits", "3, 5"))
+    ]
+    (block,) = blocks(found)
+    assert block.stage == "by rho"
+    assert block.heading == "proof"
+    report = every_claim()
+    report.findings += found
+    for text in (printed(print_details, report, 200), as_html(report)):
+        assert "columns 3, 5 of 48" in text
 
 
 # ------------------------------------------------------------------ the terminal
@@ -347,7 +387,7 @@ def test_the_table_of_verdicts():
     assert by_claim["excess-identity"][2:] == ["deterministic", "no counterexample",
                                                "5 confirmed", ""]  # fmt: skip
     assert by_claim["dense-rate"][3:] == [
-        "statistical (5), no counterexample (1)", "6 confirmed", "0.97"
+        "statistical (5), no counterexample (1)", "6 confirmed", "0.89"
     ]  # fmt: skip
     assert by_claim["kmeanspp"][4] == "5 confirmed, 1 undecided"
     assert len(false) == 9

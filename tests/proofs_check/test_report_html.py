@@ -304,7 +304,7 @@ def test_a_plot_shows_where_the_interval_lies(visit):
         whole = plot.bounding_box()
         centre = mark["x"] + mark["width"] / 2
         assert (centre > limit["x"]) == beyond
-        share = 0.9 / 0.8 if beyond else 0.6 / 0.8
+        share = 0.9 / 0.8 if beyond else (1 - 0.8) / (1 - 0.6)
         start = whole["x"]
         assert centre - start == pytest.approx(share * (limit["x"] - start), abs=1.5)
         picture = np.array(Image.open(io.BytesIO(plot.screenshot())).convert("RGB"))
