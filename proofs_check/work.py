@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO
 
 from .claim import registry
+from .exact import certifiable, examine_exactly
 from .finding import Evidence, Finding, LeftOut
 from .instances import Instance, catalogue, from_files
 from .profile import PROFILES
@@ -188,6 +189,10 @@ def perform(batch: Batch, diary: Diary | None = None) -> Outcome:
 
 
 def _perform(batch: Batch, started: Callable[[int], None]) -> Outcome:
+    return _MEANS[batch.task.evidence](batch, started)
+
+
+def _try(batch: Batch, started: Callable[[int], None]) -> Outcome:
     task = batch.task
     claim, instance, profile = registry()[task.claim], instance_of(task), PROFILES[task.profile]
     opening, stop = None, batch.stop
@@ -202,3 +207,14 @@ def _perform(batch: Batch, started: Callable[[int], None]) -> Outcome:
         batch.number, batch.start, stop, observations, opening,
         seconds=time.perf_counter() - begun,
     )  # fmt: skip
+
+
+def _compute(batch: Batch, started: Callable[[int], None]) -> Outcome:
+    task = batch.task
+    claim, profile = registry()[task.claim], PROFILES[task.profile]
+    certify = certifiable()
+    settled = examine_exactly(claim, instance_of(task), profile, task.seed, certify)
+    return Outcome(batch.number, settled=settled)
+
+
+_MEANS = {Evidence.TRIALS: _try, Evidence.EXACT: _compute}
