@@ -54,9 +54,9 @@ def run_claims(
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with that journal.")] = False,
     jobs: Annotated[int | None, typer.Option(min=1, help="Processes; default: one a core.")] = None,
-    backend: Annotated[
-        str, typer.Option(help="processes, or dask with --scheduler.")
-    ] = BACKENDS[0],
+    backend: Annotated[str, typer.Option(help="processes, or dask with --scheduler.")] = BACKENDS[
+        0
+    ],
     scheduler: Annotated[
         str | None, typer.Option(help="Of a Dask cluster: tcp://HOST:PORT.")
     ] = None,
