@@ -3,17 +3,14 @@
 import json
 import os
 import pty
-import signal
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
 import scipy.sparse as sp
 
 from proofs_check.claim import registry
-from tests.checks import heed_interrupts
 
 PROGRAM = [sys.executable, "-m", "proofs_check.cli"]
 INTERPRETED = os.environ.get("NUMBA_DISABLE_JIT") == "1"
@@ -211,16 +208,3 @@ def test_no_color_is_respected():
     assert status == 0
     assert "\x1b[32m" not in text
     assert "confirmed" in text
-
-
-def test_ctrl_c_ends_cleanly_with_what_is_known():
-    process = subprocess.Popen(
-        [*PROGRAM, "run", "whitened-law", "dense-rate", "--profile", "full", "--jobs", "1"],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=heed_interrupts,
-    )  # fmt: skip
-    time.sleep(6 if INTERPRETED else 4)
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert "Traceback" not in out + err
-    assert "nterrupted" in out + err

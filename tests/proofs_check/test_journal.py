@@ -1,5 +1,6 @@
 """Runs that survive: the journal, SIGKILL, Ctrl-C."""
 
+import contextlib
 import json
 import math
 import os
@@ -188,10 +189,15 @@ def test_ctrl_c_ends_soon_with_what_is_known(tmp_path, jobs):
     instances = [word for name in (*INSTANCES, "digits") for word in ("--instance", name)]
     process = subprocess.Popen(
         [sys.executable, "-m", "proofs_check.cli", "run", "--profile", "full", "--jobs", jobs,
-         "--json", str(tmp_path / "report.json"), *instances],
+         "--json", str(tmp_path / "report.json"), "--journal", str(tmp_path), *instances],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=heed_interrupts,
     )  # fmt: skip
-    time.sleep(8)
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:  # until something is known
+        with contextlib.suppress(FileNotFoundError):
+            if b'"settled"' in (tmp_path / NAME).read_bytes():
+                break
+        time.sleep(0.1)
     process.send_signal(signal.SIGINT)
     begun = time.monotonic()
     out, err = process.communicate(timeout=60)
