@@ -1,6 +1,5 @@
 """The figures of the paper: ``python -m figures``.
 
-Every module here with a `compute` and a `draw` is a figure, and has its id in snake_case:
-``compute(seed, profile, progress)`` returns the named columns that are plotted, ``draw(columns)``
-plots them and computes nothing.
+A figure is a file of `figures.recipes`, which has the figure's id in snake_case: ``compute(run)``
+returns the named columns that are plotted, ``draw(columns)`` plots them and computes nothing.
 """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib.metadata import version
 from io import BytesIO, StringIO
 from pathlib import Path
@@ -16,13 +16,24 @@ from proofs_check.files import write_whole
 from . import style
 from .columns import Columns
 from .registry import Recipe
-
-DEPENDENCIES = ("numpy", "scipy", "numba", "scikit-learn", "kmeans1d", "matplotlib")
-"""Packages whose version can change a figure."""
+from .run import DEPENDENCIES
 
 
-def provenance(name: str, seed: int, profile: str) -> str:
+def provenance(name: str, seed: int, profile: str, notes: Iterable[str] = ()) -> str:
     """One line that says what a figure was made with.
+
+    Parameters
+    ----------
+    name : str
+        Of the figure.
+    seed : int
+    profile : str
+    notes : iterable of str
+        What else it was made with, see `figures.run.Run`.
+
+    Returns
+    -------
+    str
 
     Examples
     --------
@@ -30,7 +41,8 @@ def provenance(name: str, seed: int, profile: str) -> str:
     ['seed 7', 'profile quick']
     """
     packages = ", ".join(f"{package} {version(package)}" for package in DEPENDENCIES)
-    return f"{name} of lsq-sketch {__version__}, seed {seed}, profile {profile}; {packages}"
+    made = f"{name} of lsq-sketch {__version__}, seed {seed}, profile {profile}"
+    return "; ".join([made, *notes, packages])
 
 
 def save(

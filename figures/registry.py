@@ -1,4 +1,4 @@
-"""What a figure is, and the registry that fills itself from the files in `figures`."""
+"""What a figure is, and the registry that fills itself from the files in `figures.recipes`."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from matplotlib.figure import Figure
 
 from . import style
 from .columns import Columns
-from .trials import Progress
+from .run import Run
 
-PROFILES = ("quick", "full")
+PROFILES = ("draft", "quick", "full")
+"""Sizes: for the tests, to look at in a minute, as in the paper."""
 
 
 @dataclass(frozen=True)
@@ -31,14 +32,14 @@ class Recipe:
     caption : str
         The rest of it, a paragraph a line.
     compute : callable
-        ``compute(seed, profile, progress) -> Columns``, the numbers that are plotted; a pure
-        function of the seed and the profile.
+        ``compute(run) -> Columns``, the numbers that are plotted; they depend on the seed, the
+        profile and the options of the run alone.
     """
 
     id: str
     title: str
     caption: str
-    compute: Callable[[int, str, Progress], Columns]
+    compute: Callable[[Run], Columns]
     _draw: Callable[[Columns], Figure]
 
     def draw(self, columns: Columns) -> Figure:
@@ -55,7 +56,7 @@ def _from_module(module: ModuleType) -> Recipe:
 
 @cache
 def registry() -> dict[str, Recipe]:
-    """All figures by id: one for each module of `figures` with a `compute` and a `draw`.
+    """All figures by id: one for each file of `figures.recipes`.
 
     Returns
     -------
@@ -67,14 +68,8 @@ def registry() -> dict[str, Recipe]:
     >>> registry()["dense-convergence"].id
     'dense-convergence'
     """
-    package = importlib.import_module(__package__ or "figures")
+    package = importlib.import_module("figures.recipes")
     names = [info.name for info in pkgutil.iter_modules(package.__path__)]
-    modules = [
-        importlib.import_module(f"{package.__name__}.{name}") for name in names if name[0] != "_"
-    ]
-    recipes = [
-        _from_module(module)
-        for module in modules
-        if hasattr(module, "compute") and hasattr(module, "draw")
-    ]
+    modules = [importlib.import_module(f"{package.__name__}.{name}") for name in names]
+    recipes = [_from_module(module) for module in modules]
     return {recipe.id: recipe for recipe in sorted(recipes, key=lambda recipe: recipe.id)}

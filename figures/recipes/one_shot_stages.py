@@ -18,8 +18,9 @@ The quick profile has n = 512, d1 = 64, d2 = 4, K = 8 in (a), fewer widths, and 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from fractions import Fraction
+from functools import partial
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -29,20 +30,12 @@ from lsq_sketch.threads import single_threaded_blas
 from proofs_check.experiments import initial_excess
 from proofs_check.instances import catalogue
 
-from .columns import MEDIAN, Columns, quantiles, split, stack
-from .style import LOOKS, PAGE_WIDTH, draw_trials, label_ends
-from .trials import Progress, run_trials, silent
+from ..columns import MEDIAN, Columns, quantiles, split, stack
+from ..run import Run
+from ..style import LOOKS, PAGE_WIDTH, draw_trials, label_ends
+from ..trials import Progress, run_trials
 
 SERIES = ("sketched", "clustered", "resolved", "k-means-of-optimum")
-
-
-@dataclass(frozen=True)
-class Case:
-    """A problem and the clusters asked for; its excess is given relative to ``scale``, ``e_0``."""
-
-    problem: LeastSquares
-    n_clusters: int
-    scale: float
 
 
 @dataclass(frozen=True)
@@ -58,6 +51,7 @@ class Sizes:
 
 
 SIZES = {
+    "draft": Sizes(128, 32, 2, 4, range(-2, 1), 4),
     "quick": Sizes(512, 64, 4, 8, range(-2, 2), 8),
     "full": Sizes(2048, 256, 8, 16, range(-4, 3), 40),
 }
@@ -65,15 +59,12 @@ SIZES = {
 DIGITS_CLUSTERS = 16
 
 
-def compute(seed: int = 0, profile: str = "full", progress: Progress = silent) -> Columns:
+def compute(run: Run) -> Columns:
     """Run the trials.
 
     Parameters
     ----------
-    seed : int
-    profile : {"quick", "full"}
-    progress : callable
-        Called with the number of trials done and in all.
+    run : Run
 
     Returns
     -------
@@ -81,45 +72,55 @@ def compute(seed: int = 0, profile: str = "full", progress: Progress = silent) -
         For each problem and width: quantiles over the trials of the excess of each of `SERIES`,
         relative to that of the zero table.
     """
-    sizes = SIZES[profile]
-    problem_seed, trial_seed = np.random.SeedSequence(seed).spawn(2)
-    with single_threaded_blas():
-        planted = planted_clusters(sizes, np.random.default_rng(problem_seed))
-    digits = catalogue()["digits"].problem
-    cases = {
-        "planted clusters": Case(planted, sizes.n_clusters, initial_excess(planted)),
-        "digits": Case(digits, DIGITS_CLUSTERS, initial_excess(digits)),
-    }
+    sizes = SIZES[run.profile]
+    return stack(
+        run.part(name, asdict(sizes) | {"problem": name}, partial(measure, sizes, name))
+        for name in PROBLEMS
+    )
+
+
+def measure(sizes: Sizes, name: str, seed: np.random.SeedSequence, progress: Progress) -> Columns:
+    """Quantiles of the stages on one problem."""
+    problem_seed, trial_seed = seed.spawn(2)
+    problem, clusters = PROBLEMS[name](sizes, np.random.default_rng(problem_seed))
+    scale = initial_excess(problem)
     ratios = 2.0 ** np.array(sizes.powers)
 
-    def trial(case: Case, rng: np.random.Generator) -> np.ndarray:
-        problem, clusters = case.problem, case.n_clusters
+    def trial(_: None, rng: np.random.Generator) -> np.ndarray:
         reference = resolve(problem, kmeans(problem.optimum, clusters, rng).assignments)
         shots = [one_shot(problem, int(problem.d1 * ratio), clusters, rng) for ratio in ratios]
         stages = [(shot.sketched, shot.clustered, shot.resolved, reference) for shot in shots]
-        return np.array([[stage.excess / case.scale for stage in row] for row in stages])
+        return np.array([[stage.excess / scale for stage in row] for row in stages])
 
-    results = run_trials(trial, list(cases.values()), sizes.trials, trial_seed, progress)
-    parts = []
-    for (name, case), excess in zip(cases.items(), results, strict=True):
-        part: Columns = {
-            "problem": np.repeat(name, ratios.size),
-            "k": (case.problem.d1 * ratios).astype(int),
-            "k / d1": ratios,
-        }
-        for j, series in enumerate(SERIES):
-            part |= quantiles(series, excess[..., j])
-        parts.append(part)
-    return stack(parts)
+    (excess,) = run_trials(trial, [None], sizes.trials, trial_seed, progress)
+    part: Columns = {
+        "problem": np.repeat(name, ratios.size),
+        "k": (problem.d1 * ratios).astype(int),
+        "k / d1": ratios,
+    }
+    for j, series in enumerate(SERIES):
+        part |= quantiles(series, excess[..., j])
+    return part
 
 
-def planted_clusters(sizes: Sizes, rng: np.random.Generator) -> LeastSquares:
+def planted_clusters(sizes: Sizes, rng: np.random.Generator) -> tuple[LeastSquares, int]:
     """A Gaussian design whose optimum lies near ``n_clusters`` distinct rows."""
     rows = rng.standard_normal((sizes.n_clusters, sizes.d2))
     table = rows[rng.integers(0, sizes.n_clusters, sizes.d1)]
     table += 0.2 * rng.standard_normal(table.shape)
     X = rng.standard_normal((sizes.n, sizes.d1))
-    return LeastSquares(X, X @ table + rng.standard_normal((sizes.n, sizes.d2)))
+    with single_threaded_blas():
+        Y = X @ table + rng.standard_normal((sizes.n, sizes.d2))
+    return LeastSquares(X, Y), sizes.n_clusters
+
+
+def digits(sizes: Sizes, rng: np.random.Generator) -> tuple[LeastSquares, int]:
+    """The digits, whatever the sizes."""
+    return catalogue()["digits"].problem, DIGITS_CLUSTERS
+
+
+PROBLEMS = {"planted clusters": planted_clusters, "digits": digits}
+"""How each is built, and the clusters asked for."""
 
 
 def draw(columns: Columns) -> Figure:
