@@ -407,7 +407,7 @@ def sketched_least_squares(X: Any, Y: Any, C: BucketMatrix) -> np.ndarray:
     gram, moments = sketched_normal_equations(X, targets, C)
     squares = np.bincount(X.tocoo().col, X.tocoo().data ** 2, minlength=C.d1)
     before = np.bincount(C.buckets, squares, minlength=C.m)
-    harmless = (gram.diagonal() > SAFE_CONDITION * before).all()  # no bucket's columns cancelled
+    harmless = (gram.diagonal() >= SAFE_CONDITION * before).all()  # no bucket's columns cancelled
     found = cholesky_solve(gram, moments) if harmless else None
     if found is None:
         rows = X.tocsr()

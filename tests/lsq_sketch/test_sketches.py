@@ -466,3 +466,15 @@ def test_sketched_least_squares_of_columns_that_nearly_cancel(gap):
     Y = z @ rng.standard_normal((4, 1)) + 0.1 * rng.standard_normal((60, 1))
     C = BucketMatrix([0, 1, 2, 3, 0, 1, 2, 3], 4, [-1, -1, -1, -1, 1, 1, 1, 1])
     check_codebook(X, Y, C, rtol=1e-8)
+
+
+def test_buckets_of_unseen_ids_need_no_qr(monkeypatch):
+    """A bucket of zero columns has nothing that could cancel: the normal equations stay safe."""
+
+    def refuse(*_):
+        raise AssertionError("went to QR")
+
+    monkeypatch.setattr(sketches, "qr_solve", refuse)
+    X = sp.csr_array(np.array([[1.0, 0, 0, 0], [0, 2.0, 0, 0], [1.0, 0, 0, 0]]))
+    M = sketched_least_squares(X, [1.0, 4.0, 3.0], BucketMatrix([0, 1, 2, 2], 3))
+    np.testing.assert_allclose(M.ravel(), [2.0, 2.0, 0.0])
