@@ -28,18 +28,33 @@ def console(stderr: bool = False) -> Console:
     return Console(stderr=stderr, highlight=False, width=None if stream.isatty() else PIPE_WIDTH)
 
 
-def progress_bar(description: str) -> Progress:
-    """A progress bar on standard error: on a terminal only, and gone when it is done."""
-    err = console(stderr=True)
+def progress_bar(description: str, screen: Console | None = None) -> Progress:
+    """A progress bar: on a terminal only, and gone when it is done.
+
+    Parameters
+    ----------
+    description : str
+    screen : rich.console.Console, optional
+        The one that lines are printed on meanwhile; by default standard error.
+    """
+    shown_on = console(stderr=True) if screen is None else screen
     return Progress(
         TextColumn(description),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
-        console=err,
-        disable=not err.is_terminal,
+        console=shown_on,
+        disable=not shown_on.is_terminal,
         transient=True,
     )
+
+
+def live_screen(out: Console) -> Console:
+    """Where a bar goes while lines are printed on ``out``: there too, if it is a terminal.
+
+    Two consoles on one terminal would write over each other.
+    """
+    return out if out.is_terminal else console(stderr=True)
 
 
 def fail(message: str) -> NoReturn:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from typing import Any, ClassVar
 
 from typer.core import TyperCommand
@@ -97,7 +98,7 @@ def imply_values(words: Sequence[str], implied: Mapping[str, str]) -> Iterator[s
     >>> list(imply_values(["--bias", "none"], {"--bias": "full"}))
     ['--bias', 'none']
     """
-    for word, following in zip(words, [*words[1:], "--"], strict=True):
+    for word, following in pairwise([*words, "--"]):
         yield word
         if word in implied and following.startswith("-"):
             yield implied[word]

@@ -228,7 +228,10 @@ class Model(ABC):
         ValueError
             If a shape does not fit or an ID is out of range.
         """
-        scores = self.scores(ids, dense)
+        return self.link(self.scores(ids, dense))
+
+    def link(self, scores: np.ndarray) -> np.ndarray:
+        """Predictions from scores: probabilities for logistic loss, else the scores themselves."""
         return scipy.special.expit(scores) if self.loss == "logistic" else scores
 
     def _check_rows(self, ids: Any, dense: Any) -> tuple[np.ndarray, np.ndarray]:
