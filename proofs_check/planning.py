@@ -11,6 +11,7 @@ import math
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -52,6 +53,9 @@ GIVEN, RANDOM, WORST = "given", "random", "worst"
 TRIALS, MIN_TRIALS = 50, 20
 
 BUDGET = 60.0
+
+RUN_BYTES, ROUND_BYTES = 1 << 30, 1 << 28
+"""Memory for the states of all runs of a simulation, and for the image of the noise of one."""
 
 DIRECTION_SIZE = 2500
 """The smallest singular direction of a sparse design is found by an SVD up to this size."""
@@ -295,7 +299,7 @@ def given_target(problem: LeastSquares) -> Target:
             "X explains nothing of Y (e_0 = 0): the zero table is optimal already. Is this the "
             "right target?"
         )
-    return Target(GIVEN, target_rank(problem), lambda rng: Z.copy())
+    return Target(GIVEN, target_rank(problem), lambda rng: Z.copy(), Z.shape[1])
 
 
 def assumed_targets(problem: LeastSquares, d2: int, assume: Sequence[str]) -> list[Target]:
@@ -323,20 +327,22 @@ def assumed_targets(problem: LeastSquares, d2: int, assume: Sequence[str]) -> li
     made = []
     for name in dict.fromkeys(assume):
         if name == RANDOM:
-            made.append(Target(name, min(r, d2), lambda rng: rng.standard_normal((r, d2))))
+            draw = partial(_normal, r, d2)
+            made.append(Target(name, min(r, d2), draw, d2))
         elif name == WORST:
             z = smallest_direction(problem)
-            draw = _unknown_direction if z is None else _constant(z, d2)
-            made.append(Target(name, 1, draw))
+            made.append(Target(name, 1, _unknown_direction if z is None else partial(_one, z), 1))
         else:
             raise PlanningError(f"a target can be assumed {WORST} or {RANDOM}; got {name!r}.")
     return made
 
 
-def _constant(z: np.ndarray, d2: int) -> Callable[[np.random.Generator], np.ndarray]:
-    Z = np.zeros((len(z), d2))
-    Z[:, 0] = z
-    return lambda rng: Z.copy()
+def _normal(r: int, d2: int, rng: np.random.Generator) -> np.ndarray:
+    return rng.standard_normal((r, d2))
+
+
+def _one(z: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    return z[:, None].copy()
 
 
 def _unknown_direction(rng: np.random.Generator) -> np.ndarray:
@@ -577,9 +583,15 @@ def _simulate_all(
         trials = made.trials
         if trials * guess > share:
             trials = max(min(trials, MIN_TRIALS), min(trials, int(share / guess)))
-        max_rounds = int(share / (trials * cost))
-        if max_rounds == 0:
-            reason = f"at k = {cell.k:,} one round of {trials} runs is beyond the budget"
+        fitting = _runs_that_fit(setting, cell)
+        trials = min(trials, fitting)
+        max_rounds = int(share / (max(2, trials) * cost))
+        if fitting < 2 or max_rounds == 0:
+            reason = (
+                f"at k = {cell.k:,} it would take gigabytes of memory"
+                if fitting < 2
+                else f"at k = {cell.k:,} one round of {trials} runs is beyond the budget"
+            )
             rows[cell] = [replace(row, reason=reason) for row in rows[cell]]
             progress(done + 1, len(waiting))
             continue
@@ -599,9 +611,18 @@ def _simulate_all(
         progress(done + 1, len(waiting))
 
 
+def _runs_that_fit(setting: Setting, cell: Cell) -> int:
+    """Runs whose targets, residuals and tables fit in `RUN_BYTES`; 0 if no round of one fits."""
+    if 8 * setting.rank * cell.k > ROUND_BYTES:
+        return 0
+    return RUN_BYTES // (8 * cell.target.columns * (2 * setting.rank + setting.d1))
+
+
 def _seconds_a_round(setting: Setting, cell: Cell) -> float:
     if cell.noise == "count-sketch":
-        return count_sketch_seconds(setting.rank, setting.d1, setting.nonzeros, cell.k)
+        return count_sketch_seconds(
+            setting.rank, setting.d1, setting.nonzeros, cell.k, cell.target.columns
+        )
     return dense_noise_seconds(setting.rank, cell.k)
 
 
@@ -645,6 +666,6 @@ def _runs(made: Plan, cell: Cell, trials: int) -> list[Run]:
     seeds = np.random.SeedSequence(made.seed, spawn_key=(cell.k, *words)).spawn(trials)
     setting = made.setting
     return [
-        Run(setting.reduction, setting.d1, cell.target, cell.noise, cell.k, child)
+        Run(setting.reduction, setting.d1, cell.target, cell.noise, cell.k - setting.d2, child)
         for child in seeds
     ]

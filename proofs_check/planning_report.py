@@ -303,13 +303,13 @@ def explanation(plan: Plan) -> list[str]:
         "and the coefficients of all i rounds, i (k - d2) d2 numbers (whitened noise needs the "
         "singular vectors of X besides); above 100 % the full table is smaller."
     )
-    reasons = {
-        (row.noise, row.reason)
-        for row in plan.rows
-        if row.measured is None and row.reason != "interrupted"
-    }
-    for noise, reason in sorted(reasons):
-        lines.append(f"{noise}: not simulated: {reason}.")
+    reasons: dict[str, list[str]] = {}
+    for row in plan.rows:
+        if row.measured is None and row.reason != "interrupted":
+            whose = reasons.setdefault(row.reason, [])
+            whose += [] if row.noise in whose else [row.noise]
+    for reason, whose in reasons.items():
+        lines.append(f"Not simulated ({', '.join(whose)}): {reason}.")
     if "whitened" in noises and s.rank < s.d1:
         lines.append(
             f"whitened: the paper's bound is for full column rank; here {s.rank:,} of {s.d1:,}."

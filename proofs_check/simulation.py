@@ -36,12 +36,15 @@ class Target:
     rank : int
         Rank of ``X T*``: at least so many directions are fitted by a table that has seen enough.
     draw : callable
-        ``draw(rng) -> ndarray (r, d2)``, the target ``Q'Y`` in the coordinates of the reduction.
+        ``draw(rng) -> ndarray (r, columns)``, the target ``Q'Y`` in the coordinates of the
+        reduction, without columns that are zero: they change no excess.
+    columns : int
     """
 
     name: str
     rank: int
     draw: Callable[[np.random.Generator], np.ndarray]
+    columns: int
 
 
 @dataclass(frozen=True)
@@ -98,19 +101,19 @@ def dense_noise_seconds(r: int, k: int) -> float:
     return 1e-4 + r * k * (1.2e-8 + 5e-11 * k) + 1.5e-11 * k**3
 
 
-def count_sketch_seconds(r: int, d1: int, nonzeros: int | None, k: int) -> float:
-    """Rough cost of a round with count-sketch noise on one core.
+def count_sketch_seconds(r: int, d1: int, nonzeros: int | None, k: int, columns: int) -> float:
+    """Rough cost of a round with count-sketch noise on one core, ``columns`` those of the target.
 
     ``nonzeros`` of a sparse design; None for a dense one, whose factor has ``r x d1`` entries.
 
     Examples
     --------
-    >>> count_sketch_seconds(9736, 9737, 200_008, 64) < dense_noise_seconds(9736, 64)
+    >>> count_sketch_seconds(9736, 9737, 200_008, 64, 1) < dense_noise_seconds(9736, 64)
     True
     """
     if nonzeros is None:
         return 3e-4 + 1e-9 * r * d1 + 5e-11 * r * k**2
-    return 3e-4 + 1e-8 * nonzeros + 5e-11 * k**3
+    return 3e-4 + 1e-8 * nonzeros + 4e-8 * r * columns + 5e-11 * k**3
 
 
 class Run:
@@ -124,19 +127,19 @@ class Run:
         Columns of the design.
     target : Target
     noise : {"gaussian", "whitened", "count-sketch"}
-    k : int
-        More than ``d2``.
+    m : int
+        Fresh columns a round.
     rng : int, SeedSequence or numpy.random.Generator
         Draws the target, then the noise.
     """
 
     def __init__(
-        self, reduction: FactoredReduction, d1: int, target: Target, noise: str, k: int, rng: object
+        self, reduction: FactoredReduction, d1: int, target: Target, noise: str, m: int, rng: object
     ):
         self._rng = generator(rng)
         self._reduction = copy.copy(reduction)  # the same factors with another target
         self._reduction.target = target.draw(self._rng)
-        self._d1, self._noise, self._m = d1, noise, k - self._reduction.target.shape[1]
+        self._d1, self._noise, self._m = d1, noise, m
         self._state = self._reduction.start()
         self._initial = self._state.excess
         self._ratio = 1.0

@@ -255,7 +255,7 @@ def test_a_simulation_is_dense_cce():
     problem = catalogue()["diabetes"].problem
     setting = setting_of(problem)
     for noise in ("gaussian", "whitened", "count-sketch"):
-        run = Run(setting.reduction, setting.d1, setting.targets[0], noise, 4, 7)
+        run = Run(setting.reduction, setting.d1, setting.targets[0], noise, 3, 7)
         excess = dense_cce(problem, 4, 6, noise, 7).excess
         np.testing.assert_allclose(run.advance(6), excess[1:] / excess[0], rtol=1e-12)
 
@@ -266,7 +266,7 @@ def test_same_numbers_for_any_chunks_and_threads(monkeypatch):
     def simulate(cost, count):
         monkeypatch.setattr(threads, "thread_count", lambda: count)
         seeds = np.random.SeedSequence(3).spawn(20)
-        runs = [Run(setting.reduction, 15, setting.targets[0], "gaussian", 4, s) for s in seeds]
+        runs = [Run(setting.reduction, 15, setting.targets[0], "gaussian", 3, s) for s in seeds]
         return trajectories(runs, 1e-2, 200, cost, 0.95)
 
     wanted = simulate(1.0, 1)
@@ -305,6 +305,28 @@ def test_the_budget_ends_a_hopeless_simulation():
     assert none.measured is None
     assert none.reason == "at k = 6 one round of 20 runs is beyond the budget"
     assert none.sharper == row.sharper
+
+
+def test_memory_limits_the_runs(monkeypatch):
+    setting = from_spectrum(np.geomspace(1, 0.5, 20), 2, None, ["random"])
+    monkeypatch.setattr(planning, "RUN_BYTES", 8 * 2 * 60 * 7)
+    (row,) = plan(setting, [6], [0.5], ["whitened"], trials=40).rows
+    assert row.measured.trials == 7
+    monkeypatch.setattr(planning, "ROUND_BYTES", 8 * 20 * 6 - 1)
+    (row,) = plan(setting, [6], [0.5], ["whitened"], trials=40).rows
+    assert row.measured is None
+    assert row.reason == "at k = 6 it would take gigabytes of memory"
+
+
+def test_zero_columns_of_a_target_change_nothing():
+    """The worst of three targets is simulated as one column: the excess is the same."""
+    setting = from_spectrum(np.geomspace(1, 0.3, 10), 3, None, ["worst"])
+    (target,) = setting.targets
+    wide = np.hstack([target.draw(np.random.default_rng(0)), np.zeros((10, 2))])
+    problem = LeastSquares(np.diag(np.geomspace(1, 0.3, 10)), wide)
+    run = Run(problem.reduction, 10, target, "whitened", 4, 5)
+    excess = dense_cce(problem, 7, 4, "whitened", 5).excess
+    np.testing.assert_allclose(run.advance(4), excess[1:] / excess[0], rtol=1e-9)
 
 
 def test_accuracies_below_rounding_error_are_not_simulated():
