@@ -7,78 +7,111 @@ from .embedding import HALF
 
 FRESH, WARM = 0, 1
 
+SEED_BLOCK = 256
+POINT_BLOCK = 64
+
 
 @njit(cache=True, nogil=True, fastmath={"nnan", "nsz", "contract"})
-def nearest_centroid(points, centroids, norms, start, stop, to, labels):
+def nearest_centroid(points, centroids, start, stop, labels):
     """Nearest centroid of points ``start:stop``, the first of several equal ones.
 
-    ``centroids`` is transposed, (d, K), ``norms`` their squared lengths, ``to`` scratch (K,).
-    Distances are compared without the point's own squared length.
+    A block of points is compared with one centroid after the other, a lane of vector code for
+    each point. Distances are compared without the point's own squared length.
     """
-    d, n_clusters = centroids.shape
-    two = np.float32(-2)
-    for i in range(start, stop):
-        to[:] = norms
-        t = 0
-        while t + 4 <= d:
-            x0, x1 = two * points[i, t], two * points[i, t + 1]
-            x2, x3 = two * points[i, t + 2], two * points[i, t + 3]
-            c0, c1, c2, c3 = centroids[t], centroids[t + 1], centroids[t + 2], centroids[t + 3]
-            for c in range(n_clusters):
-                to[c] += x0 * c0[c] + x1 * c1[c] + x2 * c2[c] + x3 * c3[c]
-            t += 4
-        while t < d:
-            x0 = two * points[i, t]
-            c0 = centroids[t]
-            for c in range(n_clusters):
-                to[c] += x0 * c0[c]
-            t += 1
-        smallest = to[0]
-        for c in range(n_clusters):
-            smallest = min(smallest, to[c])
-        best = 0
-        while to[best] > smallest:
-            best += 1
-        labels[i] = best
+    d = points.shape[1]
+    columns = np.empty((d, POINT_BLOCK), np.float32)
+    to = np.empty(POINT_BLOCK, np.float32)
+    smallest = np.empty(POINT_BLOCK, np.float32)
+    best = np.empty(POINT_BLOCK, np.int32)
+    norms = np.zeros(centroids.shape[0], np.float32)
+    for k in range(centroids.shape[0]):
+        for t in range(d):
+            norms[k] += centroids[k, t] * centroids[k, t]
+    for begin in range(start, stop, POINT_BLOCK):
+        size = min(POINT_BLOCK, stop - begin)
+        for t in range(d):
+            for i in range(size):
+                columns[t, i] = np.float32(-2) * points[begin + i, t]
+        for k in range(centroids.shape[0]):
+            for i in range(size):
+                to[i] = norms[k]
+            t = 0
+            while t + 4 <= d:
+                x0, x1, x2, x3 = columns[t], columns[t + 1], columns[t + 2], columns[t + 3]
+                c0, c1 = centroids[k, t], centroids[k, t + 1]
+                c2, c3 = centroids[k, t + 2], centroids[k, t + 3]
+                for i in range(size):
+                    to[i] += c0 * x0[i] + c1 * x1[i] + c2 * x2[i] + c3 * x3[i]
+                t += 4
+            while t < d:
+                x0, c0 = columns[t], centroids[k, t]
+                for i in range(size):
+                    to[i] += c0 * x0[i]
+                t += 1
+            label = np.int32(k)
+            if k == 0:
+                smallest[:size] = to[:size]
+                best[:size] = label
+            for i in range(size):
+                closer = to[i] < smallest[i]
+                smallest[i] = to[i] if closer else smallest[i]
+                best[i] = label if closer else best[i]
+        labels[begin:stop][:size] = best[:size]
 
 
-@njit(cache=True, nogil=True)
-def squared_lengths(columns):
-    """Squared length of each column of a (d, K) matrix."""
-    out = np.zeros(columns.shape[1], columns.dtype)
-    for t in range(columns.shape[0]):
-        for c in range(columns.shape[1]):
-            out[c] += columns[t, c] * columns[t, c]
-    return out
+@njit(cache=True, nogil=True, fastmath={"nnan", "nsz", "contract", "reassoc"})
+def come_closer(columns, seed, start, stop, closest):
+    """Lower the squared distances of points ``start:stop`` to the nearest seed; their sum.
+
+    ``columns`` (d, n) are the points transposed; at most `SEED_BLOCK` of them.
+    """
+    size = stop - start
+    to = np.zeros(SEED_BLOCK, np.float32)
+    for t in range(seed.size):
+        column, value = columns[t, start:stop], seed[t]
+        for i in range(size):
+            difference = column[i] - value
+            to[i] += difference * difference
+    near = closest[start:stop]
+    total = np.float32(0)
+    for i in range(size):
+        near[i] = min(near[i], to[i])
+        total += near[i]
+    return total
 
 
 @njit(cache=True, nogil=True)
 def spread_seeds(points, uniforms, centroids):
     """D^2 seeding: each seed drawn by squared distance to those before, by a given uniform.
 
-    ``centroids`` (K, d) become the seeds. Where every point is a seed already, any is repeated.
+    ``centroids`` (K, d) become the seeds. Where every point is a seed already, the last one is
+    repeated. Sums are kept by blocks of points, so that few are looked at for a draw.
     """
-    n, d = points.shape
+    n = points.shape[0]
+    columns = np.ascontiguousarray(points.T)
     closest = np.full(n, np.float32(np.inf), np.float32)
+    sums = np.zeros((n + SEED_BLOCK - 1) // SEED_BLOCK)
+    drawn = int(uniforms[0] * n)
     for k in range(centroids.shape[0]):
-        drawn = 0
-        if k == 0:
-            drawn = int(uniforms[0] * n)
-        else:
+        if k > 0:
             total = 0.0
-            for i in range(n):
-                total += closest[i]
+            for b in range(sums.size):
+                total += sums[b]
             left = uniforms[k] * total
-            while drawn < n - 1 and left >= closest[drawn]:
-                left -= closest[drawn]
-                drawn += 1
+            b = 0
+            while b < sums.size - 1 and left >= sums[b]:
+                left -= sums[b]
+                b += 1
+            for i in range(b * SEED_BLOCK, min(n, (b + 1) * SEED_BLOCK)):
+                if closest[i] > 0:
+                    drawn = i
+                    left -= closest[i]
+                    if left < 0:
+                        break
         centroids[k] = points[drawn]
-        for i in range(n):
-            distance = np.float32(0)
-            for t in range(d):
-                difference = points[i, t] - centroids[k, t]
-                distance += difference * difference
-            closest[i] = min(closest[i], distance)
+        for b in range(sums.size):
+            first, last = b * SEED_BLOCK, min(n, (b + 1) * SEED_BLOCK)
+            sums[b] = come_closer(columns, centroids[k], first, last, closest)
 
 
 @njit(cache=True, nogil=True)
@@ -87,10 +120,8 @@ def lloyd_rounds(points, centroids, rounds):
     n, d = points.shape
     n_clusters = centroids.shape[0]
     labels = np.empty(n, np.int32)
-    to = np.empty(n_clusters, np.float32)
     for _ in range(rounds):
-        transposed = np.ascontiguousarray(centroids.T)
-        nearest_centroid(points, transposed, squared_lengths(transposed), 0, n, to, labels)
+        nearest_centroid(points, centroids, 0, n, labels)
         sums = np.zeros((n_clusters, d))
         counts = np.zeros(n_clusters, np.int64)
         for i in range(n):
@@ -136,16 +167,13 @@ def cluster_chunk(
     Vectors of ``block`` IDs are held at once.
     """
     n = assignments.shape[0]
-    n_clusters, d = first.shape
+    d = first.shape[1]
     points = np.empty((sample.size, d), np.float32)
     chunk_vectors(sample, first, second, assignments, chunk, old_hash, points)
     centroids = first.copy()
     if seeding == FRESH:
         spread_seeds(points, uniforms, centroids)
     lloyd_rounds(points, centroids, rounds)
-    transposed = np.ascontiguousarray(centroids.T)
-    norms = squared_lengths(transposed)
-    to = np.empty(n_clusters, np.float32)
     labels = np.empty(block, np.int32)
     vectors = np.empty((block, d), np.float32)
     sums = np.zeros(second.shape)
@@ -154,7 +182,7 @@ def cluster_chunk(
         size = min(block, n - start)
         ids = np.arange(start, start + size).astype(np.int32)
         chunk_vectors(ids, first, second, assignments, chunk, old_hash, vectors)
-        nearest_centroid(vectors, transposed, norms, 0, size, to, labels)
+        nearest_centroid(vectors, centroids, 0, size, labels)
         for i in range(size):
             assignments[start + i, chunk] = labels[i]
         if second.shape[0] > 0:

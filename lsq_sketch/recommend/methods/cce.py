@@ -56,9 +56,9 @@ class CceOptions:
     n_chunks: int = 4
     cluster_every: int = 1
     cluster_until: float = 0.9
-    sample_per_cluster: int = 256
+    sample_per_cluster: int = 32
     sampling: str = "uniform"
-    lloyd_rounds: int = 10
+    lloyd_rounds: int = 4
     seeding: str = "fresh"
     second_start: str = "residual"
     optimizer_state: str = "reset"
@@ -78,8 +78,8 @@ class CceOptions:
             )
 
 
-PAPER = CceOptions()
-"""The published procedure: clustering after each epoch, residual start."""
+PAPER = CceOptions(sample_per_cluster=256, lloyd_rounds=20, optimizer_state="keep")
+"""The published procedure: the optimiser is not told that the tables have changed."""
 
 
 class ClusteredEmbedding(GatherTable):
