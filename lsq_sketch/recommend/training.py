@@ -360,10 +360,13 @@ class Trainer:
         if on_epoch is not None:
             on_epoch(record)
         if not self.finished:
-            started = time.perf_counter()
-            self._between_epochs()
-            self._between_seconds = time.perf_counter() - started
-            self._epoch_seed = self._draw_seed()
+            self._begin_next_epoch()
+
+    def _begin_next_epoch(self) -> None:
+        started = time.perf_counter()
+        self._between_epochs()
+        self._between_seconds = time.perf_counter() - started
+        self._epoch_seed = self._draw_seed()
 
     def _evaluate(self) -> EpochRecord:
         validation, model = self.data.validation, self.model
@@ -515,6 +518,8 @@ class Trainer:
         trainer._loss_sum = saved["loss_sum"]
         trainer._since_best = saved["since_best"]
         trainer._since_drop = saved["since_drop"]
+        if len(trainer.history) >= saved["options"]["epochs"] and not trainer.finished:
+            trainer._begin_next_epoch()  # it was the last, and there was no next
         return trainer
 
 
