@@ -45,6 +45,7 @@ import numpy as np
 
 from ... import _validate
 from ...kernels import embedding as kernels
+from ...kernels.composition import add_rows
 from ...rng import generator
 
 if TYPE_CHECKING:
@@ -408,6 +409,30 @@ def random_hash(rng: np.random.Generator) -> np.ndarray:
     (2,)
     """
     return rng.integers(0, 2**64, 2, dtype=np.uint64)
+
+
+def sum_by_id(ids: np.ndarray, gradients: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The different IDs of a batch, and the sum of the gradients of each, in order.
+
+    Parameters
+    ----------
+    ids : ndarray of int32, shape (n,)
+    gradients : ndarray of float32, shape (n, dim)
+
+    Returns
+    -------
+    different : ndarray of int32, shape (m,)
+    summed : ndarray of float32, shape (m, dim)
+
+    Examples
+    --------
+    >>> sum_by_id(np.int32([7, 3, 7]), np.float32([[1.0], [2.0], [3.0]]))[1].tolist()
+    [[2.0], [4.0]]
+    """
+    different, places = np.unique(ids, return_inverse=True)
+    summed = np.zeros((len(different), gradients.shape[1]), np.float32)
+    add_rows(summed, places, gradients)
+    return different, summed
 
 
 def random_codebook(
