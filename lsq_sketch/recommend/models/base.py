@@ -62,6 +62,8 @@ class Model(ABC):
 
     name: ClassVar[str]
     usual_loss: ClassVar[str]
+    scores_are_linear: ClassVar[bool] = False
+    """Whether the score is linear in each field's vector, the others fixed."""
 
     def __init__(
         self,
@@ -152,6 +154,42 @@ class Model(ABC):
         gradient : ndarray of float32, shape (n, fields, columns)
             Of the mean loss by the vectors. That by the model's own parameters is added to theirs.
         """
+
+    @abstractmethod
+    def score_gradient(
+        self, vectors: np.ndarray, dense: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Scores of a batch, and the gradient of each by its own vectors.
+
+        Parameters
+        ----------
+        vectors : ndarray of float32, shape (n, fields, columns)
+        dense : ndarray of float32, shape (n, n_dense)
+
+        Returns
+        -------
+        scores : ndarray of float32, shape (n,)
+        gradient : ndarray of float32, shape (n, fields, columns)
+        """
+
+    def field_slopes(
+        self, ids: np.ndarray, dense: np.ndarray, field: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Scores of rows, and the gradient of each by its vector of one field.
+
+        Parameters
+        ----------
+        ids : ndarray of int32, shape (n, fields)
+        dense : ndarray of float32, shape (n, n_dense)
+        field : int
+
+        Returns
+        -------
+        scores : ndarray of float32, shape (n,)
+        slopes : ndarray of float32, shape (n, columns)
+        """
+        scores, gradient = self.score_gradient(self.store.vectors(ids, self.columns), dense)
+        return scores, gradient[:, field]
 
     def train_block(
         self, workspace: Workspace, ids: np.ndarray, dense: np.ndarray, labels: np.ndarray

@@ -103,6 +103,15 @@ class DLRM(Model):
                 self.parameters[name].gradient[...] += part
         return total, gradient
 
+    def score_gradient(
+        self, vectors: np.ndarray, dense: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Scores of a batch, and the gradient of each by its own vectors."""
+        scores, kept = self._forward(vectors, dense)
+        gradient = np.zeros_like(vectors)
+        self._backward(kept, np.ones(len(scores), np.float32), gradient)
+        return scores, gradient
+
     def _forward(self, vectors: np.ndarray, dense: np.ndarray) -> tuple[np.ndarray, dict[str, Any]]:
         """Scores, and what the way back needs."""
         n, d, count = len(vectors), self.dim, self.n_vectors

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ...kernels import factorization as kernels
+from ...kernels.reassignment import pair_slopes
 from ..methods import Parameter
 from ..workspace import Workspace
 from .base import LOSSES, Model
@@ -17,6 +18,8 @@ class FactorModel(Model):
 
     Trained in one compiled call for a block of batches where all tables are sums of slices.
     """
+
+    scores_are_linear = True
 
     def _check_fields(self) -> None:
         if len(self.cardinalities) != 2:
@@ -45,6 +48,30 @@ class FactorModel(Model):
             gradient[:, :, self.dim] = slopes[:, None]
             self.intercept.gradient[0, 0] += slopes.sum(dtype=np.float64)
         return total, gradient
+
+    def score_gradient(
+        self, vectors: np.ndarray, dense: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Scores of a batch, and the gradient of each by its own vectors."""
+        gradient = vectors[:, ::-1].copy()
+        gradient[:, :, self.dim :] = 1
+        return self.score(vectors, dense), gradient
+
+    def field_slopes(
+        self, ids: np.ndarray, dense: np.ndarray, field: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Scores of rows, and the gradient of each by its vector of one field."""
+        store = self.store
+        if not store.all_gathered:
+            return super().field_slopes(ids, dense, field)
+        scores = np.empty(len(ids), np.float32)
+        slopes = np.empty((len(ids), self.columns), np.float32)
+        intercept = self.intercept.value[0, 0] if self.biases else np.float32(0)
+        pair_slopes(
+            ids, field, self.dim, intercept, store.terms, store.coefficients, store.assignments,
+            store.values, scores, slopes,
+        )  # fmt: skip
+        return scores, slopes
 
     def train_block(
         self, workspace: Workspace, ids: np.ndarray, dense: np.ndarray, labels: np.ndarray

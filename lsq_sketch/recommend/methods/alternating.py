@@ -1,0 +1,307 @@
+"""Alternating CCE: codebooks learned by gradient, assignments taken from the loss."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ... import _validate
+from ...kernels import reassignment as kernels
+from ...kernels.factorization import LOGISTIC, SQUARED
+from ...rng import generator
+from ...threads import for_each, single_threaded_blas
+from .base import GatherTable, Term, chunk_width, random_codebook
+
+if TYPE_CHECKING:
+    from ..training import EpochContext
+
+EVALUATIONS = ("auto", "exact", "quadratic")
+CURVATURES = ("gauss-newton", "majorizer")
+STATES = ("keep", "reset")
+
+LARGEST_EXACT = 8
+"""Codewords a chunk up to which each is tried on every row, where the choice is left to us."""
+
+ROWS_AT_ONCE = 8192
+"""Rows of a block of IDs, unless one ID has more."""
+
+FLOATS_AT_ONCE = 1 << 20
+"""Costs and coefficients of a block of IDs."""
+
+
+@dataclass(frozen=True)
+class AlternatingOptions:
+    """When and how IDs move to other codewords.
+
+    Attributes
+    ----------
+    n_chunks : int
+        Chunks of columns, each with a codebook and assignments.
+    start_scale : float
+        Starting values are those of other tables times this.
+    first_epoch : int
+        IDs first move after this epoch.
+    reassign_every : int
+        Epochs from one reassignment to the next.
+    reassign_until : float
+        Share of all epochs after which no ID moves.
+    evaluation : {"auto", "exact", "quadratic"}
+        Exact: each codeword is tried on each of the ID's rows. Quadratic: by gradient and
+        curvature, one pass over the rows whatever the number of codewords; exact for squared
+        loss and factor models. Auto: exact up to 8 codewords where that costs more than it and scores are linear.
+    curvature : {"gauss-newton", "majorizer"}
+        Of the quadratic evaluation of logistic loss: its second derivative, or that of a parabola
+        above it, which never raises the loss.
+    damping : float
+        Multiplies the curvature; above 1, moves are shorter.
+    margin : float
+        A move must lower the summed loss of the ID's rows by more than this.
+    norm_penalty : float
+        Times half of a codeword's squared length, added to the summed loss of an ID's rows: a
+        Gaussian prior on the ID's vector, which weighs most where rows are few.
+    popularity_prior : float
+        Times minus the logarithm of a codeword's share of all IDs, likewise: IDs of few rows
+        gather in the codewords that many have.
+    max_rows : int or None
+        Rows looked at, spread evenly over all; None: all rows, of a memory map 2^22.
+    max_rows_per_id : int
+        Rows looked at for one ID; the others are taken to be like them. Bounds the memory.
+    optimizer_state : {"keep", "reset"}
+        Whether the optimiser's running means of the codebooks are set to zero when IDs move.
+    """
+
+    n_chunks: int = 4
+    start_scale: float = 1.0
+    first_epoch: int = 1
+    reassign_every: int = 1
+    reassign_until: float = 1.0
+    evaluation: str = "quadratic"
+    curvature: str = "majorizer"
+    damping: float = 1.0
+    margin: float = 0.0
+    norm_penalty: float = 0.0
+    popularity_prior: float = 0.0
+    max_rows: int | None = None
+    max_rows_per_id: int = 1 << 16
+    optimizer_state: str = "keep"
+
+    def __post_init__(self) -> None:
+        for name in ("n_chunks", "first_epoch", "reassign_every", "max_rows_per_id"):
+            _validate.integer(getattr(self, name), name, low=1)
+        if self.max_rows is not None:
+            _validate.integer(self.max_rows, "max_rows", low=1)
+        _validate.choice(self.evaluation, "evaluation", EVALUATIONS)
+        _validate.choice(self.curvature, "curvature", CURVATURES)
+        _validate.choice(self.optimizer_state, "optimizer_state", STATES)
+        for name in ("start_scale", "damping", "margin", "norm_penalty", "popularity_prior"):
+            value = getattr(self, name)
+            if not (np.isfinite(value) and value >= 0):
+                raise ValueError(f"{name} must be a finite number of at least 0, got {value}.")
+        if not 0 <= self.reassign_until <= 1:
+            raise ValueError(
+                f"reassign_until must be a share of the epochs from 0 to 1, got "
+                f"{self.reassign_until}."
+            )
+
+
+MAPPED_ROWS = 1 << 22
+"""Rows of a memory map that are looked at, unless told otherwise: they are read into memory."""
+
+
+class AlternatingEmbedding(GatherTable):
+    """Columns in chunks, each with ``params_per_dim`` codewords; an ID has one in each chunk.
+
+    Assignments start at random, codebooks are trained by gradient, and after an epoch each ID
+    moves, chunk by chunk, to the codeword with the least loss on its own training rows, all else
+    fixed. An ID's rows are its own within its field, so all IDs of a field move at once. No table
+    is ever formed: what is held beside codebooks and assignments is one block of IDs a thread.
+
+    ``H`` of a chunk is the assignment matrix ``A``, one 1 in each row.
+
+    References
+    ----------
+    THEORY, section 6: `alternating-monotone`, and `alternating-is-lloyd` for squared loss and one
+    field.
+
+    Examples
+    --------
+    >>> table = AlternatingEmbedding(1000, 8, 16)
+    >>> table.parameter_count, table.assignments.shape, table.assignments.dtype
+    (128, (1000, 4), dtype('uint8'))
+    """
+
+    Options = AlternatingOptions
+    title = "alternating CCE"
+
+    def __init__(
+        self, cardinality: int, dim: int, params_per_dim: int, rng: Any = 0, options: Any = None
+    ):
+        super().__init__(cardinality, dim, params_per_dim, rng, options)
+        random = generator(rng)
+        self.n_chunks, self.width = chunk_width(dim, self.options.n_chunks)
+        self.n_codewords = params_per_dim
+        self.n_features = self.width * (self.width + 3) // 2 + 1
+        terms = [
+            Term.stored(c * self.width, self.width, c * params_per_dim, params_per_dim, c)
+            for c in range(self.n_chunks)
+        ]
+        codebook = random_codebook(random, params_per_dim * self.n_chunks, self.width, dim)
+        codebook *= np.float32(self.options.start_scale)
+        start = random.integers(0, params_per_dim, (cardinality, self.n_chunks))
+        self._setup(codebook, terms, random, start)
+
+    def codewords(self, chunk: int) -> np.ndarray:
+        """Codewords of a chunk, (params_per_dim, width): a view."""
+        first = chunk * self.n_codewords
+        return self.codebook.value[first : first + self.n_codewords]
+
+    def after_epoch(self, context: EpochContext) -> None:
+        """Let IDs move, if it is time."""
+        options = self.options
+        waited = context.epoch - options.first_epoch
+        last = options.reassign_until * context.epochs
+        if waited < 0 or waited % options.reassign_every or context.epoch > last:
+            return
+        self.reassign(context)
+        if options.optimizer_state == "reset":
+            for state in context.moments(self.codebook):
+                state[...] = 0
+
+    def reassign(self, context: EpochContext) -> int:
+        """Move each ID, chunk by chunk, to the codeword of least loss on its rows.
+
+        Parameters
+        ----------
+        context : EpochContext
+
+        Returns
+        -------
+        int
+            Assignments that have changed.
+        """
+        rows = self._rows(context)
+        ids = np.ascontiguousarray(rows.ids[:, context.field])
+        order, starts = kernels.sort_by_id(ids, self.cardinality)
+        penalties = self._penalties()
+        expanded = np.empty((self.n_chunks, self.n_features, self.n_codewords), np.float32)
+        for chunk in range(self.n_chunks):
+            kernels.expand_codewords(self.codewords(chunk), penalties[chunk], expanded[chunk])
+        pieces = list(self._blocks(starts))
+
+        def move(piece: tuple[int, int]) -> int:
+            return self._move_block(context, rows, order, starts, penalties, expanded, *piece)
+
+        with single_threaded_blas():
+            return sum(for_each(move, pieces))
+
+    def _rows(self, context: EpochContext) -> Any:
+        train, wanted = context.train, self.options.max_rows
+        if wanted is None and isinstance(train.ids, np.memmap):
+            wanted = MAPPED_ROWS
+        if wanted is None or wanted >= len(train):
+            return train
+        places = (np.arange(wanted) + context.rng.random()) * (len(train) / wanted)
+        return train.subset(places.astype(np.int64))
+
+    def _penalties(self) -> np.ndarray:
+        """What each codeword adds to an ID's loss, (chunks, codewords)."""
+        out = np.zeros((self.n_chunks, self.n_codewords))
+        for chunk in range(self.n_chunks):
+            lengths = (self.codewords(chunk).astype(np.float64) ** 2).sum(axis=1)
+            out[chunk] = self.options.norm_penalty / 2 * lengths
+            if self.options.popularity_prior:
+                counts = np.bincount(self.assignments[:, chunk], minlength=self.n_codewords)
+                shares = (counts + 1) / (counts.sum() + self.n_codewords)
+                out[chunk] -= self.options.popularity_prior * np.log(shares)
+        return out
+
+    def _blocks(self, starts: np.ndarray) -> Iterator[tuple[int, int]]:
+        """Bounds of blocks of IDs with few enough rows; they depend on the data alone."""
+        most = max(1, FLOATS_AT_ONCE // (self.n_features + self.n_codewords))
+        seen = np.minimum(np.diff(starts), self.options.max_rows_per_id)
+        ends = np.concatenate([[0], np.cumsum(seen)])
+        first = 0
+        while first < self.cardinality:
+            stop = int(np.searchsorted(ends, ends[first] + ROWS_AT_ONCE, side="right")) - 1
+            stop = min(max(stop, first + 1), first + most, self.cardinality)
+            yield first, stop
+            first = stop
+
+    def _move_block(
+        self,
+        context: EpochContext,
+        rows: Any,
+        order: np.ndarray,
+        starts: np.ndarray,
+        penalties: np.ndarray,
+        expanded: np.ndarray,
+        first: int,
+        stop: int,
+    ) -> int:
+        model, options = context.model, self.options
+        chosen, bounds, weights = self._block_rows(order, starts, first, stop)
+        if not len(chosen):
+            return 0
+        scores, by_vectors = model.field_slopes(rows.ids[chosen], rows.dense[chosen], context.field)
+        slopes = np.ascontiguousarray(by_vectors[:, context.column : context.column + self.dim])
+        labels = rows.labels[chosen]
+        loss = SQUARED if model.loss == "squared" else LOGISTIC
+        exactly = self._exactly(model.scores_are_linear and model.loss == "logistic")
+        curvature = CURVATURES.index(options.curvature)
+        firsts, seconds = np.empty_like(scores), np.empty_like(scores)
+        if not exactly:
+            kernels.parabolas(loss, curvature, scores, labels, firsts, seconds)
+        moved = 0
+        for chunk in range(self.n_chunks):
+            codewords = self.codewords(chunk)
+            before = self.assignments[first:stop, chunk]
+            assigned = before.copy()
+            if exactly:
+                kernels.move_exactly(
+                    slopes, scores, labels, bounds, weights, loss, chunk, codewords,
+                    penalties[chunk], options.margin, assigned,
+                )  # fmt: skip
+            else:
+                of_ids = np.empty((stop - first, self.n_features), np.float32)
+                kernels.expand_ids(
+                    slopes, firsts, seconds, bounds, weights, options.damping,
+                    chunk, codewords, assigned, of_ids,
+                )  # fmt: skip
+                kernels.move_to_least(
+                    of_ids @ expanded[chunk], slopes, labels, bounds, loss, curvature,
+                    chunk, codewords, options.margin, assigned, scores, firsts, seconds,
+                )  # fmt: skip
+            moved += int(np.count_nonzero(assigned != before))
+            self.assign(chunk, assigned, first)
+        return moved
+
+    def _exactly(self, costly: bool) -> bool:
+        """Whether every codeword is tried on every row.
+
+        Where parabolas are exact anyway, or scores are linearised, nothing is gained by it.
+        """
+        if self.options.evaluation == "auto":
+            return costly and self.n_codewords <= LARGEST_EXACT
+        return self.options.evaluation == "exact"
+
+    def _block_rows(
+        self, order: np.ndarray, starts: np.ndarray, first: int, stop: int
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Rows of a block of IDs, where each ID's begin, and how many rows each stands for."""
+        counts = np.diff(starts[first : stop + 1])
+        most = self.options.max_rows_per_id
+        if counts.max(initial=0) <= most:
+            bounds = starts[first : stop + 1] - starts[first]
+            return order[starts[first] : starts[stop]], bounds, np.ones(len(counts))
+        kept = np.minimum(counts, most)
+        bounds = np.concatenate([[0], np.cumsum(kept)])
+        chosen = np.concatenate(
+            [
+                order[starts[first + j] + np.arange(kept[j]) * counts[j] // kept[j]]
+                for j in range(len(counts))
+            ]
+        )
+        return chosen, bounds, counts / np.maximum(kept, 1)
