@@ -8,6 +8,7 @@ from io import BytesIO
 from pathlib import Path
 
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from proofs_check.files import write_whole
 
@@ -86,11 +87,14 @@ def write_gallery(recipes: Iterable[Recipe], out: Path, root: Path | None = None
 
 
 def small(path: Path) -> bytes:
-    """A PNG with a palette of its own, the same size in points, and what it was made with."""
+    """A PNG of the same size with a palette of its own, and with what it was made with."""
     with Image.open(path) as image:
         palette = image.convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE)
+        origin = PngInfo()
+        for key in ("Title", "Source"):
+            origin.add_text(key, str(image.info.get(key, "")))
         buffer = BytesIO()
-        palette.save(buffer, "png", optimize=True)
+        palette.save(buffer, "png", optimize=True, pnginfo=origin)
     return buffer.getvalue()
 
 

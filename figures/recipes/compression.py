@@ -17,10 +17,11 @@ clusters), Sparse CCE (k/2 clusters and k/2 buckets, 10 rounds), alternating CCE
 movie, d1 = 9,737, one target, so c = 1: CE is the hashing trick. (d) Flights: three targets
 from five fields, d1 = 4,178, c = 3.
 
-The abstract's claim, compression close to post-training quantisation with the training memory of
-hashing, holds here for assignments taken from the loss (alternating CCE); Sparse CCE comes near in
-(a) once the sketch is wide, and elsewhere lies between hashing and quantisation. In (c) signs
-hurt: all effects share a mean, which the hashing trick keeps and a count sketch cancels.
+The abstract's claim, compression close to post-training quantisation without the full table, holds
+here for assignments taken from the loss (alternating CCE); Sparse CCE drops towards it in (a)
+once k is half of d1, and elsewhere lies between hashing and quantisation (what each needs in
+training: memory). In (c) signs hurt: all effects share a mean, which the hashing trick keeps and a
+count sketch cancels.
 
 Five trials (three in c, d); the quick profile has smaller problems in (a, b), and fewer k.
 """

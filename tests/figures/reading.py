@@ -3,22 +3,8 @@
 import csv
 
 import numpy as np
-import pytest
 from matplotlib.image import AxesImage
 from matplotlib.quiver import Quiver
-
-from figures.registry import registry
-
-CHEAP = ("method", "sketch-gallery", "hashing-trick-exact", "one-shot-stages", "tightness-atlas")
-"""Figures whose draft is quick without compiled kernels too."""
-
-
-def figures(*names):
-    """Parameters of a test for figures; those that are not cheap need compiled kernels."""
-    return [
-        pytest.param(name, marks=[] if name in CHEAP else pytest.mark.compiled)
-        for name in names or registry()
-    ]
 
 
 def read_csv(path):

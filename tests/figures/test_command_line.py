@@ -212,6 +212,7 @@ def test_gallery_renews_pictures_and_section(tmp_path, made):
     assert picture.stat().st_size < files["png"].stat().st_size
     with Image.open(picture) as small, Image.open(files["png"]) as large:
         assert small.size == large.size
+        assert small.info["Source"] == made(QUICK).origin
 
 
 @pytest.mark.parametrize("readme", ["nothing", f"{gallery.BEGIN} only", None])

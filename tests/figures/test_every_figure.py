@@ -11,7 +11,9 @@ from figures import output, style, trials
 from figures.registry import registry
 from figures.run import Run
 from tests.figures.conftest import PROFILE
-from tests.figures.reading import drawn_numbers, figures, is_among, read_csv
+from tests.figures.reading import drawn_numbers, is_among, read_csv
+
+pytestmark = pytest.mark.compiled
 
 NOT_DRAWN = {
     # kept for readers: spreads of medians, and what a drawn share is a share of
@@ -50,7 +52,7 @@ def test_registry_is_the_files():
         assert len(recipe.caption) > 200
 
 
-@pytest.mark.parametrize("name", figures())
+@pytest.mark.parametrize("name", registry())
 class TestEveryFigure:
     def test_pdf(self, made, name):
         """Fonts are TrueType and embedded; text is text; the width is that of a column or page."""
@@ -163,7 +165,7 @@ class TestEveryFigure:
             np.testing.assert_array_equal(again[key], column)
 
 
-@pytest.mark.parametrize("name", [p for p in figures() if p.values[0] not in TRACED])
+@pytest.mark.parametrize("name", [name for name in registry() if name not in TRACED])
 def test_same_seed_same_bytes_for_any_number_of_threads(made, name, monkeypatch):
     monkeypatch.setattr(trials, "thread_count", lambda: 3)
     recipe = registry()[name]
@@ -172,7 +174,7 @@ def test_same_seed_same_bytes_for_any_number_of_threads(made, name, monkeypatch)
     assert text.encode() == made(name).files["csv"].read_bytes()
 
 
-@pytest.mark.parametrize("name", [p for p in figures() if p.values[0] not in TRACED])
+@pytest.mark.parametrize("name", [name for name in registry() if name not in TRACED])
 def test_another_seed_gives_other_numbers(made, name):
     other = registry()[name].compute(Run(name, 1, PROFILE))
     text = output.csv_text(other, made(name).origin)

@@ -12,6 +12,8 @@ from figures import style
 from figures.registry import registry
 from figures.run import Run
 
+pytestmark = pytest.mark.compiled
+
 BASELINES = Path(__file__).parent / "baselines"
 NAMES = ("hashing-trick-exact", "sketch-gallery", "tightness-atlas")
 DPI = 60
