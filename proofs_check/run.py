@@ -115,8 +115,14 @@ def assign(
         Task(claim.id, instance, files, profile, seed, share, kind)
         for instance in instances
         for claim in claims
-        for kind in evidence
+        for kind in _means(claim, evidence)
     ]
+
+
+def _means(claim: Claim, evidence: Sequence[Evidence]) -> list[Evidence]:
+    """The kinds of evidence that there are for a claim; if none is left, all, to be told why."""
+    found = [kind for kind in evidence if kind is not Evidence.EXACT or claim.exact is not None]
+    return found or list(evidence)
 
 
 PIECE = 0.5

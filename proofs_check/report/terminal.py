@@ -310,14 +310,15 @@ def _print_every_too_large(report: Report, console: Console) -> None:
 def _print_end(report: Report, console: Console) -> None:
     """What applied to nothing, or to no real data; and a summary."""
     tried = {finding.claim for finding in report.findings}
+    untried: dict[str, list[str]] = {}
     for claim in report.claims:
-        reasons = {entry.reason for entry in report.left_out if entry.claim == claim}
-        too_large = any(entry.costly for entry in report.left_out if entry.claim == claim)
-        if reasons and claim not in tried and not too_large:
-            text = (
-                f"[bold]{claim}[/bold] applies to no instance of this run: {escape(min(reasons))}"
-            )
-            console.print(text, soft_wrap=True)
+        left = [entry for entry in report.left_out if entry.claim == claim]
+        if left and claim not in tried and not any(entry.costly for entry in left):
+            untried.setdefault(min(entry.reason for entry in left), []).append(claim)
+    for reason, claims in untried.items():
+        verb = "applies" if len(claims) == 1 else "apply"
+        text = f"[bold]{', '.join(claims)}[/bold] {verb} to no instance of this run: "
+        console.print(text + escape(reason), soft_wrap=True)
     for claim in report.without_real_data:
         if registry()[claim].is_false:
             continue  # one instance is enough to refute it
