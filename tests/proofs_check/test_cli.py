@@ -85,10 +85,63 @@ def test_exit_status_1_when_something_is_refuted():
     assert "refuted" in done.stdout
 
 
+@pytest.mark.compiled
 def test_selftest():
     done = call("selftest")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "All 8 false statements refuted, none of their true twins." in done.stdout
+    assert "of 200" in next(line for line in done.stdout.splitlines() if "false alarms" in line)
+    assert "of 200" in next(line for line in done.stdout.splitlines() if "power" in line)
+
+
+# ------------------------------------------------------------------ evidence and formats
+
+
+@pytest.mark.compiled
+def test_exact_evidence_proves_what_trials_support(tmp_path):
+    done = call(
+        "run", "sketch-solve-rate", "dense-rate", "--evidence", "trials", "--evidence", "exact",
+        "--instance", "diabetes", "--json", tmp_path / "report.json",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    findings = json.loads((tmp_path / "report.json").read_text())["findings"]
+    found = {(f["claim"], f["evidence"], f["certainty"]) for f in findings}
+    assert found == {
+        (claim, *means)
+        for claim in ("sketch-solve-rate", "dense-rate")
+        for means in (("trials", "statistical"), ("exact", "proof"))
+    }
+    assert "are proofs" in done.stdout
+
+
+def test_a_false_statement_is_refuted_by_proof():
+    done = call(
+        "run", "false-one-hot-exact-mean-frequency", "--evidence", "exact",
+        "--instance", "zipf-one-hot",
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "refuted" in done.stdout
+    assert "proof" in done.stdout
+
+
+def test_a_saved_report_in_every_format(tmp_path):
+    saved = tmp_path / "report.json"
+    assert call("run", "excess-identity", "--instance", "flat", "--json", saved).returncode == 0
+    html, markdown, again = (tmp_path / f"report.{end}" for end in ("html", "md", "again"))
+    done = call("report", saved, "--html", html, "--markdown", markdown, "--json", again, "-v")
+    assert done.returncode == 0, done.stderr
+    assert "excess-identity" in done.stdout
+    assert "<math" in html.read_text()
+    assert "excess-identity" in markdown.read_text()
+    assert again.read_bytes() == saved.read_bytes()
+    saved.write_text("{}")
+    bad = call("report", saved)
+    assert bad.returncode == 2
+    assert bad.stderr.count("\n") == 1
+
+
+def test_schema_is_json():
+    assert json.loads(call("schema").stdout)["$schema"].startswith("https://json-schema.org/")
 
 
 # ------------------------------------------------------------------ a user's own problem
