@@ -215,26 +215,33 @@ def _values(row: dict[str, Any]) -> str:
 
 def table_of(results: Results) -> Table:
     """The comparison for people: a line for each method and size, means over seeds."""
-    ranked = any(row["best_auc"] is not None for row in results.rows)
+    lines = summaries(results.rows)
+    ranked = any(line.best_auc is not None for line in lines)
+    spread = any(line.best_auc_deviation is not None for line in lines)
+    auc_names = ("AUC", *(("± sd",) if spread else ()), "last AUC") if ranked else ()
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column("method")
-    for name in ("params/dim", "parameters", "serving", "training"):
+    for name in ("params/dim", "parameters", "serving", "training", *auc_names):
         table.add_column(name, justify="right")
-    for name in (("AUC", "± sd", "last AUC") if ranked else ()) + ("loss", "last loss"):
+    for name in ("loss", "last loss"):
         table.add_column(name, justify="right")
-    for line in summaries(results.rows):
-        auc = (score(line.best_auc), score(line.best_auc_deviation), score(line.last_auc))
+
+    def auc_cells(best: float | None, deviation: str, last: str) -> list[str]:
+        cells = {"AUC": score(best), "± sd": deviation, "last AUC": last}
+        return [cells[name] for name in auc_names]
+
+    for line in lines:
         table.add_row(
             escape(line.method), str(line.params_per_dim or ""), f"{line.parameters:,}",
             in_bytes(line.serving_bytes), in_bytes(line.training_bytes),
-            *(auc if ranked else ()), score(line.best_loss), score(line.last_loss),
+            *auc_cells(line.best_auc, score(line.best_auc_deviation), score(line.last_auc)),
+            score(line.best_loss), score(line.last_loss),
         )  # fmt: skip
     for row in reference_rows(results):
         count = f"{row['parameters']:,}" if row["parameters"] else ""
         size = in_bytes(row["serving_bytes"]) if row["serving_bytes"] else ""
-        auc = (score(row["best_auc"]), "", "")
         table.add_row(
             row["method"].replace("-", " "), "", count, size, "",
-            *(auc if ranked else ()), score(row["best_loss"]), "", style="dim",
+            *auc_cells(row["best_auc"], "", ""), score(row["best_loss"]), "", style="dim",
         )  # fmt: skip
     return table
