@@ -265,13 +265,13 @@ def _draw_gaussian(ax: Axes, targets: dict[str, Columns]) -> None:
         draw_line(ax, "d1 / m", part, "prediction")
         _draw_points(ax, "gaussian", part, "o", "white" if target == RANDOM else colour, target)
     part = targets[RANDOM]
-    label_line(ax, "iteration-count", *_middle(part, "iteration-count"), (-6, 6), ha="right")
-    ratios = part["d1 / m"]
-    label_line(ax, "dense-quadrature-rate", ratios[0], part["dense-quadrature-rate"][0], (12, -8))
+    ratios, top = part["d1 / m"], _middle(part, "iteration-count")
+    for line, name in enumerate(("dense-quadrature-rate", "iteration-count")):
+        label_line(ax, name, *top, (-6, 6 + 9 * line), ha="right")
     low, high = ax.get_ylim()
     ax.set_ylim(0.6 * low, high)
     above, below = _middle(targets[SMALLEST], "measured"), _middle(part, "measured")
-    write_beside(ax, SMALLEST, *above, text_colour("gaussian"), (-8, 10), ha="right")
+    write_beside(ax, SMALLEST, *above, text_colour("gaussian"), (-6, 4), ha="right")
     write_beside(ax, RANDOM, *below, text_colour("gaussian"), (10, -10))
     label_line(ax, "prediction", ratios[0], part["prediction"][0], (8, -12))
 
