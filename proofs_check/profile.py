@@ -31,6 +31,8 @@ class Profile:
         Small parts of an instance on which an expectation over all sketches is summed.
     exact_spectrum : int
         Integrals are enclosed with up to so many distinct singular values or weights.
+    rounds : int
+        Trajectories as long as a bound asks for are run up to so many rounds.
     """
 
     name: str
@@ -43,11 +45,12 @@ class Profile:
     noise_rank: int
     exact_draws: int
     exact_spectrum: int
+    rounds: int
 
 
 LARGE_RANK = 500
 
 PROFILES = {
-    "quick": Profile("quick", 6000, 1000, 30, 0.02, 2500, 500, 500, 4, 64),
-    "full": Profile("full", 40_000, 20_000, 300, 0.01, 12_000, 1500, 2000, 16, 400),
+    "quick": Profile("quick", 6000, 1000, 30, 0.02, 2500, 500, 500, 4, 64, 500),
+    "full": Profile("full", 40_000, 20_000, 300, 0.01, 12_000, 1500, 2000, 16, 400, 500),
 }

@@ -168,7 +168,7 @@ class Examination:
         ]
 
     def _describe(self, stage: str, verdict: Verdict, observations: np.ndarray) -> Finding:
-        return _describe(
+        return describe(
             self.claim, self.opening, stage, self.profile, verdict, observations, self.done,
             self.alpha,
         )  # fmt: skip
@@ -322,7 +322,7 @@ def dkw_radius(count: int, alpha: float) -> float:
     return float(np.sqrt(np.log(2 * count * (count + 1) / alpha) / (2 * count)))
 
 
-def _describe(
+def describe(
     claim: Claim,
     opening: Opening,
     stage: str,
@@ -332,6 +332,7 @@ def _describe(
     trials: int,
     alpha: float,
 ) -> Finding:
+    """The finding on one stage, from all its observations."""
     bound = opening.bounds[stage]
     kind = judged_as(claim.kind, bound)
     if observations.size == 0:

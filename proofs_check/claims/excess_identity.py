@@ -58,4 +58,5 @@ def trial(instance: Instance, rng: np.random.Generator) -> list[tuple[str, float
     T = problem.optimum + distance / np.linalg.norm(direction) * direction
     left, right = problem.loss(T), problem.optimal_loss + problem.excess(T)
     size = np.sqrt(problem.squared_frobenius_norm) * np.linalg.norm(T) + np.linalg.norm(problem.Y)
-    return [(EVERY, relative_slack(left + abs(left - right), left, float(size), TOLERANCE))]
+    slack = relative_slack(left + abs(left - right), left, float(size), TOLERANCE)
+    return [(EVERY, float(slack))]

@@ -46,7 +46,7 @@ $m = k - d_2$.
 """
 HYPOTHESES = r"Gaussian noise, $k > d_2$, $\varepsilon < e_0$."
 
-ACCURACY, MOST_ROUNDS = 0.5, 500
+ACCURACY = 0.5
 
 
 def rounds(rho: float, m: int, accuracy: float) -> int:
@@ -76,8 +76,10 @@ def rounds_at_rates(first: float, later: float, accuracy: float) -> int:
 def check_trial_cost(instance: Instance, profile: Profile) -> None:
     """Long trajectories are left out."""
     needed = rounds(instance.problem.rho, instance.width, ACCURACY)
-    if needed > MOST_ROUNDS:
-        raise TooCostlyError(f"the paper's count is {needed:,} rounds, tried up to {MOST_ROUNDS}")
+    if needed > profile.rounds:
+        raise TooCostlyError(
+            f"the paper's count is {needed:,} rounds, tried up to {profile.rounds}"
+        )
 
 
 def bounds(instance: Instance) -> dict[str, Bound]:

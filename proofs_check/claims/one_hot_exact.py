@@ -75,8 +75,9 @@ def column_weights(instance: Instance) -> np.ndarray:
     X = instance.problem.X
     gram = X.T @ X
     weights = gram.diagonal()
-    off = abs(gram - sp.diags_array(weights)).max()
-    require(bool(off <= 1e-9 * weights.max()), "the columns of X must be mutually orthogonal")
+    lengths = sp.diags_array(1 / np.sqrt(np.where(weights > 0, weights, 1.0)))
+    off = abs(lengths @ (gram - sp.diags_array(weights)) @ lengths).max()
+    require(bool(off <= 1e-13), "the columns of X must be mutually orthogonal")
     return weights
 
 

@@ -52,8 +52,6 @@ HYPOTHESES = r"""
 $X$ of full column rank; $T^*$ has $K < d_1$ distinct rows at pairwise distance at least $\delta$.
 """
 
-MOST_ROUNDS = 300
-
 
 def scale(instance: Instance) -> float:
     """``16 e_0 / (sigma_r^2 delta^2)``: the bound before the first round."""
@@ -74,8 +72,10 @@ def rounds_and_bound(instance: Instance) -> tuple[int, float]:
 def check_trial_cost(instance: Instance, profile: Profile) -> None:
     """Long trajectories are left out."""
     i, _ = rounds_and_bound(instance)
-    if i > MOST_ROUNDS:
-        raise TooCostlyError(f"the bound is 1/2 only after {i:,} rounds, tried up to {MOST_ROUNDS}")
+    if i > profile.rounds:
+        raise TooCostlyError(
+            f"the bound is 1/2 only after {i:,} rounds, tried up to {profile.rounds}"
+        )
 
 
 def bounds(instance: Instance) -> dict[str, Bound]:

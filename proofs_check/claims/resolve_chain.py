@@ -72,8 +72,8 @@ def trial(instance: Instance, rng: np.random.Generator) -> list[tuple[str, float
     lengths = problem.spectral_norm * tables + np.sqrt(start)
     resolved = max(0.0, float(found.resolved_excess[-1]) - SOLVED * start)
     return [
-        (RESOLVED, relative_slack(resolved, middle, lengths, TOLERANCE)),
-        (CLUSTERED, relative_slack(middle, right, lengths, TOLERANCE)),
+        (RESOLVED, float(relative_slack(resolved, middle, lengths, TOLERANCE))),
+        (CLUSTERED, float(relative_slack(middle, right, lengths, TOLERANCE))),
     ]
 
 

@@ -77,4 +77,5 @@ def trial(instance: Instance, rng: np.random.Generator) -> list[tuple[str, float
     sketched = np.linalg.lstsq(S.gather(X), S.gather(y), rcond=None)[0]
     loss = float(((X @ sketched - y) ** 2).sum())
     stretch = (1 + eta) / (1 - eta)
-    return [(EVERY, relative_slack(loss, stretch**2 * optimal, stretch * lengths, TOLERANCE))]
+    slack = relative_slack(loss, stretch**2 * optimal, stretch * lengths, TOLERANCE)
+    return [(EVERY, float(slack))]
