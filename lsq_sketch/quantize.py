@@ -26,11 +26,14 @@ class Quantization:
     costs : ndarray of float64, shape (parts,)
         PQ: squared error of each block, which add up to the whole. RQ: squared error of the
         whole after each stage, which never rises.
+    codebooks : tuple of ndarray of float64, each of shape (n_clusters, width)
+        Codewords of each block or stage.
     """
 
     table: np.ndarray = field(repr=False)
     codes: np.ndarray = field(repr=False)
     costs: np.ndarray
+    codebooks: tuple[np.ndarray, ...] = field(repr=False)
 
 
 def product_quantization(table: Any, n_clusters: int, n_chunks: int, rng: Any = 0) -> Quantization:
@@ -76,6 +79,7 @@ def product_quantization(table: Any, n_clusters: int, n_chunks: int, rng: Any = 
         np.hstack([clustering.centroids[clustering.labels] for clustering in found]),
         np.stack([clustering.labels for clustering in found]),
         np.array([clustering.cost for clustering in found]),
+        tuple(clustering.centroids for clustering in found),
     )
 
 
@@ -117,10 +121,11 @@ def residual_quantization(table: Any, n_clusters: int, n_stages: int, rng: Any =
     n_clusters = _validate.integer(n_clusters, "n_clusters", low=1, high=d1, high_name="d1")
     n_stages = _validate.integer(n_stages, "n_stages", low=1)
     random = generator(rng)
-    residual, codes, costs = values, [], []
+    residual, codes, costs, codebooks = values, [], [], []
     for _ in range(n_stages):
         clustering = kmeans(residual, n_clusters, random)
         residual = residual - clustering.centroids[clustering.labels]
         codes.append(clustering.labels)
         costs.append(clustering.cost)
-    return Quantization(values - residual, np.stack(codes), np.array(costs))
+        codebooks.append(clustering.centroids)
+    return Quantization(values - residual, np.stack(codes), np.array(costs), tuple(codebooks))

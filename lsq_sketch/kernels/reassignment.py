@@ -150,7 +150,7 @@ def move_exactly(
         best, least = old, sums[old] - margin
         for k in range(n_codewords):
             if sums[k] < least:
-                best, least = k, sums[k]
+                best, least = np.int64(k), sums[k]
         assigned[j] = best
         for i in range(start, stop):
             base[i - start] += dot(slopes[i, first : first + width], codewords[best], width)

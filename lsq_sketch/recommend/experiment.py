@@ -391,7 +391,7 @@ def training_bytes(trainer: Trainer) -> int:
     Without the rows of data, and without the second copy of the parameters that ``keep="best"``
     takes.
     """
-    return trainer.model.serving_bytes + trainer.workspace.nbytes
+    return trainer.training_bytes
 
 
 def outcome(trainer: Trainer) -> dict[str, Any]:

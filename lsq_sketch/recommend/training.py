@@ -24,6 +24,7 @@ from .methods import Parameter, Table
 from .metrics import area_under_curve
 from .models import Model, make_model
 from .optimizers import OPTIMIZERS, Adam, Optimizer
+from .post_training import compress, compresses_trained, fine_tuned_from, uncompressed
 from .workspace import BLOCK_BATCHES, Workspace
 
 WINDOW_ROWS = 1 << 20
@@ -191,6 +192,12 @@ class Trainer:
     history : list of EpochRecord
     best : EpochRecord or None
         The epoch with the best monitored value so far.
+    learner : Model
+        What is trained: the model itself, or, where its method compresses trained tables, one with
+        full tables, which is compressed into the model after each epoch.
+    training_bytes : int
+        Of parameters, gradients, the optimiser's state and all that methods keep, at most; without
+        the rows of data and the second copy of the parameters that ``keep="best"`` takes.
     finished : bool
         Whether there is nothing left to do.
     about : dict
@@ -247,7 +254,13 @@ class Trainer:
         self.data = data
         self.optimizer = Adam() if optimizer is None else optimizer
         self.options = TrainingOptions() if options is None else options
-        self.workspace = Workspace(model.store, self.optimizer, self.options.batch_size)
+        self.learner = model
+        if compresses_trained(model):
+            # starting values of a stream of its own
+            rng = np.random.SeedSequence(self.options.seed, spawn_key=(1,))
+            self.learner = uncompressed(model, rng)
+        self.workspace = self._new_workspace()
+        self.training_bytes = self._bytes_held()
         self.history: list[EpochRecord] = []
         self.best: EpochRecord | None = None
         self.stopped_early = False
@@ -263,6 +276,13 @@ class Trainer:
         self._between_seconds = 0.0
         self._seconds = 0.0
         self._speed = 0.0
+
+    def _new_workspace(self) -> Workspace:
+        return Workspace(self.learner.store, self.optimizer, self.options.batch_size)
+
+    def _bytes_held(self) -> int:
+        uncompressed_bytes = 0 if self.learner is self.model else self.learner.serving_bytes
+        return self.model.serving_bytes + uncompressed_bytes + self.workspace.nbytes
 
     def _draw_seed(self) -> int:
         return int(self._random.integers(2**63))
@@ -318,7 +338,7 @@ class Trainer:
         self._seconds = 0.0
         for rows in self._blocks(skip=self._rows_done):
             started = time.perf_counter()
-            loss = self.model.train_block(self.workspace, rows.ids, rows.dense, rows.labels)
+            loss = self.learner.train_block(self.workspace, rows.ids, rows.dense, rows.labels)
             self._seconds += time.perf_counter() - started
             self._loss_sum += loss
             self._rows_done += len(rows)
@@ -353,6 +373,8 @@ class Trainer:
             seen += stop - start
 
     def _end_epoch(self, on_epoch: Callable[[EpochRecord], None] | None) -> None:
+        if self.learner is not self.model:
+            compress(self.learner, self.model, generator(self._draw_seed()))
         record = self._evaluate()
         self.history.append(record)
         self._keep_best(record)
@@ -364,9 +386,18 @@ class Trainer:
 
     def _begin_next_epoch(self) -> None:
         started = time.perf_counter()
+        if self.learner is not self.model and len(self.history) == fine_tuned_from(self.model):
+            self._fine_tune()
         self._between_epochs()
         self._between_seconds = time.perf_counter() - started
         self._epoch_seed = self._draw_seed()
+
+    def _fine_tune(self) -> None:
+        """Go on with the codebooks themselves, from where the last epoch's compression put them."""
+        rate = self.workspace.rate
+        self.learner = self.model
+        self.workspace = self._new_workspace()
+        self.workspace.rate = rate
 
     def _evaluate(self) -> EpochRecord:
         validation, model = self.data.validation, self.model
@@ -442,6 +473,9 @@ class Trainer:
         """
         arrays = {f"now/{name}": array for name, array in model_arrays(self.model).items()}
         arrays |= {f"best/{name}": array for name, array in self._best_arrays.items()}
+        if self.learner is not self.model:
+            full = model_arrays(self.learner)
+            arrays |= {f"learner/{name}": array for name, array in full.items()}
         arrays |= {"first": self.workspace.first, "second": self.workspace.second}
         write_arrays(path, arrays, {"kind": "checkpoint", **self._settings()})
 
@@ -503,6 +537,11 @@ class Trainer:
             options = replace(options, epochs=epochs)
         trainer = cls(make_model(**saved["model"]), data, optimizer, options)
         restore_model(trainer.model, _part(arrays, "now/"))
+        learner_arrays = _part(arrays, "learner/")
+        if learner_arrays:
+            restore_model(trainer.learner, learner_arrays)
+        elif trainer.learner is not trainer.model:
+            trainer._fine_tune()
         trainer._best_arrays = _part(arrays, "best/")
         trainer.workspace.first[:] = arrays["first"]
         trainer.workspace.second[:] = arrays["second"]

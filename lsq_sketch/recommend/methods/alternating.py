@@ -51,7 +51,8 @@ class AlternatingOptions:
     evaluation : {"auto", "exact", "quadratic"}
         Exact: each codeword is tried on each of the ID's rows. Quadratic: by gradient and
         curvature, one pass over the rows whatever the number of codewords; exact for squared
-        loss and factor models. Auto: exact up to 8 codewords where that costs more than it and scores are linear.
+        loss and factor models. Auto: exact up to 8 codewords a chunk, for logistic loss and
+        factor models.
     curvature : {"gauss-newton", "majorizer"}
         Of the quadratic evaluation of logistic loss: its second derivative, or that of a parabola
         above it, which never raises the loss.

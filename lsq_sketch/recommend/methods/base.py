@@ -135,6 +135,8 @@ class Table(ABC):
     Options: ClassVar[type] = NoOptions
     published: ClassVar[Any] = None
     """Options of the published procedure, where the defaults are others."""
+    compresses_trained: ClassVar[bool] = False
+    """Whether the method compresses trained full tables (`compress`), rather than being trained."""
 
     title: ClassVar[str]
     method: ClassVar[str]
@@ -177,6 +179,21 @@ class Table(ABC):
         gradients : ndarray of float32, shape (n, dim)
             Gradient of the loss by the vectors that `lookup` gave.
         """
+
+    def compress(self, table: np.ndarray, rng: Any) -> None:
+        """Take the parameters that stand for a trained table best.
+
+        Parameters
+        ----------
+        table : ndarray of float32, shape (cardinality, dim)
+        rng : int or numpy.random.Generator
+
+        Raises
+        ------
+        TypeError
+            Unless the method compresses trained tables.
+        """
+        raise TypeError(f"method {self.method} is trained, not made from a trained table.")
 
     def after_epoch(self, context: EpochContext) -> None:
         """What the method does between epochs; by default nothing.

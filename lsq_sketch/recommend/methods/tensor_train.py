@@ -63,20 +63,25 @@ class TensorTrain(Table):
             rank += 1
         return rank
 
+    def _cores(self) -> tuple[Parameter, Parameter, Parameter]:
+        return self.parameters["first"], self.parameters["second"], self.parameters["third"]
+
     def lookup(self, ids: np.ndarray) -> np.ndarray:
         """Vectors of a batch."""
         different, places = np.unique(ids, return_inverse=True)
         out = np.empty((len(different), self.dim), np.float32)
-        cores = [parameter.value for parameter in self.parameters.values()]
-        kernels.train_vectors(different, *cores, out)
+        first, second, third = self._cores()
+        kernels.train_vectors(different, first.value, second.value, third.value, out)
         return out[places]
 
     def backward(self, ids: np.ndarray, gradients: np.ndarray) -> None:
         """Add the gradients by the cores."""
         different, summed = sum_by_id(ids, gradients)
-        cores = [parameter.value for parameter in self.parameters.values()]
-        by_cores = [parameter.gradient for parameter in self.parameters.values()]
-        kernels.train_gradients(different, *cores, summed, *by_cores)
+        first, second, third = self._cores()
+        kernels.train_gradients(
+            different, first.value, second.value, third.value, summed,
+            first.gradient, second.gradient, third.gradient,
+        )  # fmt: skip
 
 
 def balanced_radices(cardinality: int) -> tuple[int, int, int]:
@@ -87,16 +92,13 @@ def balanced_radices(cardinality: int) -> tuple[int, int, int]:
     >>> balanced_radices(8451), balanced_radices(9), balanced_radices(1)
     ((20, 21, 21), (2, 2, 3), (1, 1, 1))
     """
-    low = max(1, int(round(cardinality ** (1 / 3))) - 1)
+    low = round(cardinality ** (1 / 3))
+    while low**3 > cardinality:
+        low -= 1
     while (low + 1) ** 3 <= cardinality:
         low += 1
-    while low > 1 and low**3 > cardinality:
-        low -= 1
-    for grown in range(4):
-        radices = (low + (grown > 2), low + (grown > 1), low + (grown > 0))
-        if int(np.prod(radices)) >= cardinality:
-            return radices
-    raise AssertionError("(low + 1)^3 exceeds the cardinality")
+    candidates = [(low + (g > 2), low + (g > 1), low + (g > 0)) for g in range(4)]
+    return next(radices for radices in candidates if int(np.prod(radices)) >= cardinality)
 
 
 def balanced_factors(dim: int) -> tuple[int, int, int]:
