@@ -152,9 +152,8 @@ def finish(results: Results, folder: Path) -> None:
     if results.rows:
         from ..recommend.comparison_figure import draw, rendered  # here: Matplotlib takes its time
 
-        figure = draw(results)
         contents = {"csv": csv_text(results).encode()}
-        contents |= {suffix: rendered(figure, suffix) for suffix in ("png", "pdf")}
+        contents |= {suffix: rendered(draw(results), suffix) for suffix in ("png", "pdf")}
         for suffix, content in contents.items():
             write_whole(folder / f"{FILE}.{suffix}", content)
         screen.print()

@@ -85,7 +85,10 @@ def _draw_panel(
 
 
 def rendered(figure: Figure, suffix: str) -> bytes:
-    """The bytes of a figure as "png" or "pdf", without a date."""
+    """The bytes of a figure as "png" or "pdf", without a date.
+
+    Of a figure drawn anew: laying out twice moves things by a rounding error.
+    """
     buffer = BytesIO()
     metadata = {"CreationDate": None} if suffix == "pdf" else None
     figure.savefig(buffer, format=suffix, dpi=200, metadata=metadata)

@@ -153,13 +153,37 @@ def test_malformed_lines_are_an_error_or_counted(call, tmp_path):
     assert "1 malformed line(s) left out" in out
 
 
+def test_clicks_in_the_format_of_criteo(call, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    rng = np.random.default_rng(3)
+    lines = []
+    for row in range(210):
+        numbers = [str(n) if n else "" for n in rng.integers(0, 9, 13)]
+        words = [f"{w:08x}" if w else "" for w in rng.integers(0, 5, 26)]
+        lines.append("\t".join([str(row % 2), *numbers, *words]))
+    (tmp_path / "train.txt").write_text("\n".join(lines) + "\n")
+    words = ("--model", "dlrm", "--method", "ce", "--params-per-dim", 2, "--dim", 4)
+    words += ("--epochs", 2, "--no-baseline", "--json", "r.json", "--save", "m.npz")
+    status, out, err = call("train", "--data", "criteo:train.txt", *words)
+    assert (status, err) == (0, "")
+    assert "180 rows to train on, 30 to validate on" in out
+    assert "; 13 dense feature(s)" in out
+    found = read(tmp_path / "r.json")
+    assert len(found["data"]["fields"]) == 26
+    model, _ = load_model(tmp_path / "m.npz")
+    (tmp_path / "rows").write_text(",".join(["1"] * 26 + ["0.5"] * 13))
+    _, out, _ = call("predict", "m.npz", "--pairs", "rows")
+    expected = model.predict(np.ones((1, 26), int), np.full((1, 13), 0.5))
+    assert float(out.splitlines()[1].split(",")[-1]) == pytest.approx(expected[0], rel=1e-5)
+
+
 def test_training_that_diverges_is_one_line_and_status_1(call):
     words = ("--optimizer", "sgd", "--learning-rate", 1e30)
     with np.errstate(all="ignore"):
         status, _, err = call("train", *SMALL, *words)
     assert status == 1
     assert err.startswith("lsq-sketch: ")
-    assert "diverged" in err
+    assert "NaN" in err
     assert len(err.splitlines()) == 1
 
 
@@ -438,12 +462,31 @@ def test_a_comparison_that_was_stopped_goes_on(call, tmp_path, monkeypatch):
     assert whole.read_bytes() == parts.read_bytes()
 
 
+def test_a_comparison_that_was_killed_goes_on(call, tmp_path):
+    call(*GRID, "--out", "whole")
+    process = subprocess.Popen(
+        [*PROGRAM, *map(str, GRID), "--out", "parts"],
+        stdout=subprocess.PIPE, text=True, cwd=tmp_path,
+    )  # fmt: skip
+    for line in process.stdout:
+        if "4/10" in line:
+            process.kill()
+            break
+    process.wait(timeout=60)
+    process.stdout.close()
+    kept = {path.name for path in (tmp_path / "parts" / "cells").glob("*.json")}
+    assert 5 <= len(kept) < 11  # the bias-only model is one
+    assert call(*GRID, "--out", "parts")[0] == 0
+    whole, parts = (tmp_path / name / "comparison.csv" for name in ("whole", "parts"))
+    assert whole.read_bytes() == parts.read_bytes()
+
+
 def test_failed_cells_are_told_and_give_status_1(call):
     with np.errstate(all="ignore"):
         status, out, err = call(*GRID, "--optimizer", "sgd", "--learning-rate", 1e30)
     assert status == 1
     assert "lsq-sketch: full, seed 1 failed: " in err
-    assert "diverged" in err
+    assert "NaN" in err
     assert "failed" in out
 
 
