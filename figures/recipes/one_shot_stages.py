@@ -147,7 +147,7 @@ def draw(columns: Columns) -> Figure:
     ratios = columns["k / d1"]
     ax = axes[0]
     ax.set_ylabel(r"excess $(L(T) - L^{*})\,/\,(L(0) - L^{*})$")
-    ax.set_yticks([0, 0.5, 1, 1.5], ["0", "0.5", "1", "1.5"])
+    ax.set_yticks([0, 0.5, 1], ["0", "0.5", "1"])
     ax.set_xscale("log", base=2)
     ax.set_xticks(np.unique(ratios), [str(Fraction(ratio)) for ratio in np.unique(ratios)])
     ax.set_xlim(ratios.min() / 1.1, ratios.max() * 1.1)

@@ -213,6 +213,6 @@ def _draw_width(ax: Axes, name: str, label: str, rows: Columns, column: str) -> 
     elif name == "cce":
         place, offset, side = int(np.argmax(chance >= 0.5)), (4.0, -5.0), "left"
     else:
-        place, offset, side = int(np.argmax(chance >= 0.97)), (0.0, 4.0), "center"
+        place, offset, side = int(np.argmax(chance >= 0.97)), (-2.0, 6.0), "center"
     if name != "recovery-probability" or chance.max() >= 0.7:
         write_beside(ax, label, rows["round"][place], chance[place], colour, offset, ha=side)
