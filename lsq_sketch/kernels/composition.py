@@ -13,22 +13,22 @@ from .embedding import HALF
 @njit(cache=True, nogil=True)
 def hash_many(ids, functions, rows, buckets):
     """``buckets[i, h]``: ID ``i`` under function ``h``, as `embedding.locate` hashes."""
+    keys = ids.astype(np.uint64)  # arrays wrap around without a warning, interpreted too
     for h in range(functions.shape[0]):
-        a, b = functions[h, 0], functions[h, 1]
+        high = (functions[h, 0] * keys + functions[h, 1]) >> HALF
         for i in range(ids.size):
-            high = (a * np.uint64(ids[i]) + b) >> HALF
-            buckets[i, h] = np.int64((high * np.uint64(rows)) >> HALF)
+            buckets[i, h] = np.int64((high[i] * np.uint64(rows)) >> HALF)
 
 
 @njit(cache=True, nogil=True)
 def hash_features(ids, functions, scale, features):
     """``features[i, h]``: hash of ID ``i``, spread over ``[-scale, scale)``."""
     step = scale * 2.0**-31
+    keys = ids.astype(np.uint64)
     for h in range(functions.shape[0]):
-        a, b = functions[h, 0], functions[h, 1]
+        high = (functions[h, 0] * keys + functions[h, 1]) >> HALF
         for i in range(ids.size):
-            high = (a * np.uint64(ids[i]) + b) >> HALF
-            features[i, h] = np.float32(step * (np.float64(high) - 2.0**31))
+            features[i, h] = np.float32(step * (np.float64(high[i]) - 2.0**31))
 
 
 @njit(cache=True, nogil=True)
