@@ -192,7 +192,8 @@ def _compare(grid: Comparison, folder: Path, jobs: int) -> Results:
             bar.update(task, completed=now.done, total=now.total)
             if now.cell and not now.was_kept:
                 shown = "failed" if now.row is None else _values(now.row)
-                screen.print(f"{now.done:>4}/{now.total}  {escape(now.cell)}: {shown}")
+                speed = f", {now.rows_per_second:,.0f} rows/s" if now.row else ""
+                screen.print(f"{now.done:>4}/{now.total}  {escape(now.cell)}: {shown}{speed}")
 
         return compare(
             grid,

@@ -157,6 +157,8 @@ class Progress:
         Its values (see `COLUMNS`); None if it failed.
     was_kept : bool
         Whether it was finished before.
+    rows_per_second : float
+        In training, the median over epochs; 0 if it failed.
     """
 
     done: int
@@ -164,6 +166,7 @@ class Progress:
     cell: str = ""
     row: dict[str, Any] | None = None
     was_kept: bool = False
+    rows_per_second: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -266,15 +269,16 @@ def compare(
     failures: dict[str, str] = {}
 
     def note(cell: Experiment, path: Path, result: dict[str, Any] | str, was_kept: bool) -> None:
-        row = None
+        row, speed = None, 0.0
         if isinstance(result, str):
             failures[name_of(cell)] = result
         else:
             found[path] = result
             row = row_of(cell, result)
+            speed = statistics.median(record["rows_per_second"] for record in result["history"])
         if on_progress is not None:
             done = len(found) + len(failures)
-            on_progress(Progress(done, len(cells), name_of(cell), row, was_kept))
+            on_progress(Progress(done, len(cells), name_of(cell), row, was_kept, speed))
 
     if on_progress is not None:
         on_progress(Progress(0, len(cells)))

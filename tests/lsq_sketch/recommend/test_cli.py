@@ -16,10 +16,11 @@ import pytest
 from lsq_sketch.cli import display, main
 from lsq_sketch.cli.compare import slug
 from lsq_sketch.recommend.checkpoint import load_model
-from lsq_sketch.recommend.comparison import COLUMNS
+from lsq_sketch.recommend.comparison import COLUMNS, Comparison, compare, csv_text
 from lsq_sketch.recommend.data import load, load_ratings
+from lsq_sketch.recommend.experiment import DataSource, Experiment, MethodChoice
 from lsq_sketch.recommend.methods import registry
-from lsq_sketch.recommend.training import EpochRecord
+from lsq_sketch.recommend.training import EpochRecord, TrainingOptions
 from tests.checks import heed_interrupts
 
 PROGRAM = [sys.executable, "-m", "lsq_sketch.cli"]
@@ -412,6 +413,15 @@ GRID = ("compare", *DATA, "--methods", "full", "hash", "cce", "--params-per-dim"
         "--dim", 4, "--epochs", 2, "--seeds", 2)  # fmt: skip
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """The CSV of the same grid, never interrupted."""
+    methods = tuple(MethodChoice.parse(name) for name in ("full", "hash", "cce"))
+    base = Experiment(dim=4, training=TrainingOptions(epochs=2, keep="last"))
+    grid = Comparison(DataSource("synthetic:40x25"), methods, (4, 8), (1, 2), base)
+    return csv_text(compare(grid, tmp_path_factory.mktemp("whole")))
+
+
 def test_a_comparison_writes_a_table_a_csv_and_a_figure(call, tmp_path):
     status, out, err = call(*GRID)
     assert (status, err) == (0, "")
@@ -437,8 +447,7 @@ def test_a_comparison_writes_a_table_a_csv_and_a_figure(call, tmp_path):
     assert (folder / "comparison.csv").read_bytes() == before
 
 
-def test_a_comparison_that_was_stopped_goes_on(call, tmp_path, monkeypatch):
-    call(*GRID, "--out", "whole")
+def test_a_comparison_that_was_stopped_goes_on(call, tmp_path, monkeypatch, whole):
     with monkeypatch.context() as patch:
         from lsq_sketch.cli import compare as module
 
@@ -458,12 +467,10 @@ def test_a_comparison_that_was_stopped_goes_on(call, tmp_path, monkeypatch):
     assert status == 0
     assert "   5/10  " in out
     assert "   4/10  " not in out
-    whole, parts = (tmp_path / name / "comparison.csv" for name in ("whole", "parts"))
-    assert whole.read_bytes() == parts.read_bytes()
+    assert (tmp_path / "parts" / "comparison.csv").read_text() == whole
 
 
-def test_a_comparison_that_was_killed_goes_on(call, tmp_path):
-    call(*GRID, "--out", "whole")
+def test_a_comparison_that_was_killed_goes_on(call, tmp_path, whole):
     process = subprocess.Popen(
         [*PROGRAM, *map(str, GRID), "--out", "parts"],
         stdout=subprocess.PIPE, text=True, cwd=tmp_path,
@@ -477,8 +484,7 @@ def test_a_comparison_that_was_killed_goes_on(call, tmp_path):
     kept = {path.name for path in (tmp_path / "parts" / "cells").glob("*.json")}
     assert 5 <= len(kept) < 11  # the bias-only model is one
     assert call(*GRID, "--out", "parts")[0] == 0
-    whole, parts = (tmp_path / name / "comparison.csv" for name in ("whole", "parts"))
-    assert whole.read_bytes() == parts.read_bytes()
+    assert (tmp_path / "parts" / "comparison.csv").read_text() == whole
 
 
 def test_failed_cells_are_told_and_give_status_1(call):
@@ -491,8 +497,6 @@ def test_failed_cells_are_told_and_give_status_1(call):
 
 
 def test_the_published_procedure_of_methods_that_have_one(call, tmp_path):
-    from lsq_sketch.recommend.experiment import MethodChoice
-
     words = ("compare", *DATA, "--methods", "hash", "cce", "cce:paper", "--params-per-dim", 4)
     status, _, _ = call(*words, "--dim", 4, "--epochs", 1, "--seeds", 1, "--paper", "--out", "c")
     assert status == 0
