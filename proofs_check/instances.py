@@ -437,9 +437,11 @@ def load_instance(path: str | Path) -> Instance:
         "a target, in two files"
     )
     try:
+        if not zipfile.is_zipfile(path):
+            raise ValueError("not an .npz archive")
         with np.load(path, allow_pickle=False) as archive:
             fields = {name: archive[name] for name in archive.files}
-    except (ValueError, OSError, EOFError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise InstanceError(f"{path}: could not be read ({error}); {advice}.") from error
     found = str(fields.get("format", "none"))
     if found != FORMAT:

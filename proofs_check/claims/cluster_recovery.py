@@ -66,14 +66,24 @@ def distinct_rows(instance: Instance) -> np.ndarray:
     return ordered[np.append(True, np.diff(ordered) > 1e-9 * size)]
 
 
+def clustered_optimum(instance: Instance) -> np.ndarray:
+    """``T*`` with its rows replaced by the nearest of `distinct_rows`, (d1, 1)."""
+    rows = distinct_rows(instance)
+    middles = (rows[1:] + rows[:-1]) / 2
+    return rows[np.searchsorted(middles, instance.problem.optimum)]
+
+
 def bounds(instance: Instance) -> dict[str, Bound]:
     """Working precision."""
     problem = instance.problem
     require(problem.d2 == 1, "there must be one target, where optimal clusters can be computed")
     require(problem.rank == problem.d1, "X must have full column rank")
-    require(initial_excess(problem) > 0, "the optimum must differ from the zero table")
+    start = initial_excess(problem)
+    require(start > 0, "the optimum must differ from the zero table")
     count = distinct_rows(instance).size
     require(2 <= count < problem.d1, f"T* must have fewer distinct rows than d1 (has {count})")
+    merged = problem.excess(clustered_optimum(instance))
+    require(merged <= 1e-14 * start, "nearly equal rows of T* must be equal to rounding")
     return {EVERY: Bound(1e-12)}
 
 

@@ -247,8 +247,14 @@ class Search:
         """What an individual is worth on some trials, by stage."""
         seen: dict[str, list[tuple[float, Key]]] = {}
         for key in keys:
-            rng = np.random.default_rng(self.stream(*key))
-            for stage, value in self.observe(individual.instance, rng):
+            stream = self.stream(*key)
+            try:
+                observed = self.observe(individual.instance, np.random.default_rng(stream))
+            except Exception as error:
+                where = individual.instance.description
+                error.add_note(f"in a trial of {self.claim.id} with {stream}, {where}")
+                raise
+            for stage, value in observed:
                 seen.setdefault(stage, []).append((value, key))
         found = {}
         for stage, pairs in seen.items():

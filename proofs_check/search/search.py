@@ -116,9 +116,13 @@ class SearchResult:
         """Why there are no findings, if there are none."""
         if self.worst:
             return None
-        reason = f"none of {self.evaluations} random instances met the hypotheses"
-        if self.inapplicable:
-            reason += f"; most often: {self.inapplicable[0][0]}"
+        if sum(count for _, count in self.inapplicable) == self.evaluations:
+            reason = (
+                f"none of {self.evaluations} random instances met the hypotheses; most often: "
+                f"{self.inapplicable[0][0]}"
+            )
+        else:
+            reason = f"a budget of {self.evaluations} evaluations ends before the first trial"
         return LeftOut(self.claim, "search", False, reason, False, Evidence.SEARCH)
 
 
