@@ -6,6 +6,8 @@ import importlib
 import json as json_module
 import pkgutil
 import platform
+from collections.abc import Iterator
+from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,6 +15,7 @@ import numba
 import numpy as np
 import scipy
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 import benchmarks
@@ -21,7 +24,7 @@ from lsq_sketch.threads import thread_count
 from proofs_check.console import console, fail, run_app
 from proofs_check.files import write_whole
 
-from .timing import Timing, measure
+from .timing import Benchmark, Timing, measure
 
 app = typer.Typer(add_completion=False, context_settings={"help_option_names": ["-h", "--help"]})
 
@@ -39,6 +42,20 @@ def registry() -> dict[str, Any]:
     }
 
 
+def benchmarks_of(module: Any, size: str) -> Iterator[Benchmark]:
+    """The benchmarks of a file: its `prepare` gives one, or one after the other."""
+    found = module.prepare(size)
+    if isinstance(found, Benchmark):
+        yield found
+    else:
+        yield from found
+
+
+def unavailable(module: Any) -> str | None:
+    """What a benchmark is missing, and how to install it; None if nothing."""
+    return module.unavailable() if hasattr(module, "unavailable") else None
+
+
 def environment() -> dict[str, Any]:
     """What the numbers depend on."""
     return {
@@ -47,9 +64,17 @@ def environment() -> dict[str, Any]:
         "numpy": np.__version__,
         "scipy": scipy.__version__,
         "numba": numba.__version__,
+        **_version_of("torch"),
         "processor": _processor(),
         "threads": thread_count(),
     }
+
+
+def _version_of(package: str) -> dict[str, str]:
+    try:
+        return {package: metadata.version(package)}
+    except metadata.PackageNotFoundError:
+        return {}
 
 
 def _processor() -> str:
@@ -79,6 +104,9 @@ def main(
     for name in names or []:
         if name not in known:
             fail(f"there is no benchmark {name!r}; choose from {', '.join(known)}.")
+        missing = unavailable(known[name])
+        if missing is not None and not list_only:
+            fail(f"{name} {missing}.")
     if size not in ("full", "toy"):
         fail(f"--size must be full or toy; got {size!r}.")
     if json is not None and not json.absolute().parent.is_dir():
@@ -90,26 +118,45 @@ def main(
         return
     results: dict[str, Any] = {"environment": environment(), "size": size, "benchmarks": {}}
     for name in names or known:
-        benchmark = known[name].prepare(size)
-        timings = measure(benchmark, repeats)
-        out.print(f"[bold]{name}[/bold]  {benchmark.work}", soft_wrap=True)
-        out.print(_table(timings))
-        results["benchmarks"][name] = {
-            "work": benchmark.work, "timings": [timing.as_dict() for timing in timings],
-        }  # fmt: skip
+        missing = unavailable(known[name])
+        if missing is not None:
+            out.print(
+                f"[bold]{name}[/bold]  [yellow]left out: {escape(missing)}[/]", soft_wrap=True
+            )
+            continue
+        for benchmark in benchmarks_of(known[name], size):
+            timings = measure(benchmark, repeats)
+            key = f"{name}: {benchmark.part}" if benchmark.part else name
+            out.print(f"[bold]{key}[/bold]  {benchmark.work}", soft_wrap=True)
+            out.print(_table(timings, benchmark.rows))
+            results["benchmarks"][key] = {
+                "work": benchmark.work,
+                **({"rows": benchmark.rows} if benchmark.rows else {}),
+                "timings": [timing.as_dict() for timing in timings],
+            }
     if json is not None:
         write_whole(json, json_module.dumps(results, indent=1).encode() + b"\n")
 
 
-def _table(timings: list[Timing]) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 2))
-    for name in ("", "median", "least", "times ours", "(least)"):
+MARKS = {"ours": "", "peer": "", "limit": "limit: ", "allowance": "allowed: "}
+
+
+def _table(timings: list[Timing], rows: int | None) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 1))
+    headings = ["", "median s", "least s", "cpu s", "times ours", "(least)", "(cpu)"]
+    for name in headings + ["rows/s"] * (rows is not None):
         table.add_column(name, justify="left" if not name else "right", no_wrap=True)
     for timing in timings:
-        label = timing.name if timing.role != "limit" else f"[dim]limit: {timing.name}[/]"
-        ratios = [f"{timing.ratio:.2f}", f"({timing.least_ratio:.2f})"]
-        row = ratios if timing.role != "ours" else ["", ""]
-        table.add_row(label, f"{timing.median:.4f} s", f"{timing.least:.4f} s", *row)
+        label = escape(MARKS[timing.role] + timing.name)
+        ratios = [
+            f"{timing.ratio:.2f}", f"({timing.least_ratio:.2f})", f"({timing.cpu_ratio:.2f})"
+        ]  # fmt: skip
+        cells = [f"{seconds:.4f}" for seconds in (timing.median, timing.least, timing.cpu)]
+        cells += ratios if timing.role != "ours" else [""] * 3
+        if rows is not None:
+            cells.append(f"{rows / timing.median:,.0f}")
+        style = "dim" if timing.role in ("limit", "allowance") else None
+        table.add_row(label, *cells, style=style)
     return table
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from statistics import median
 from typing import Any
 
@@ -37,12 +37,21 @@ class Benchmark:
     peers : mapping of str to Contender
     limits : mapping of str to Contender
         What no method of this kind can do without, such as reading the data once.
+    part : str
+        Its name among several benchmarks of one file.
+    rows : int or None
+        Rows of data in the work, where it is measured in rows a second.
+    allowances : mapping of str to Contender
+        Work that ours may take as long as.
     """
 
     work: str
     ours: Contender
     peers: Mapping[str, Contender]
     limits: Mapping[str, Contender]
+    part: str = ""
+    rows: int | None = None
+    allowances: Mapping[str, Contender] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -52,12 +61,17 @@ class Timing:
     Attributes
     ----------
     name, role : str
-        Role: ours, peer or limit.
+        Role: ours, peer, limit or allowance.
     median, least : float
         Seconds, for the whole work.
+    cpu : float
+        Median of the seconds of all cores together: where the machine is busy with something
+        else, a fairer measure of what runs on one.
     ratio, least_ratio : float
         Its median over ours, and its least over ours: above 1, ours is faster. Where they differ
         much, something else kept the machine busy.
+    cpu_ratio : float
+        The same for the time of all cores.
     repeats : int
     """
 
@@ -65,8 +79,10 @@ class Timing:
     role: str
     median: float
     least: float
+    cpu: float
     ratio: float
     least_ratio: float
+    cpu_ratio: float
     repeats: int
 
     def as_dict(self) -> dict[str, Any]:
@@ -92,15 +108,20 @@ def measure(benchmark: Benchmark, repeats: int) -> list[Timing]:
     contenders = [("ours", "ours", benchmark.ours)]
     contenders += [(name, "peer", contender) for name, contender in benchmark.peers.items()]
     contenders += [(name, "limit", contender) for name, contender in benchmark.limits.items()]
+    allowances = benchmark.allowances.items()
+    contenders += [(name, "allowance", contender) for name, contender in allowances]
     seconds: dict[str, list[float]] = {name: [] for name, _, _ in contenders}
+    cpu: dict[str, list[float]] = {name: [] for name, _, _ in contenders}
     for _ in range(repeats):
         for name, _, contender in contenders:
-            start = time.perf_counter()
+            start, cpu_start = time.perf_counter(), time.process_time()
             contender.run()
             seconds[name].append((time.perf_counter() - start) / contender.share)
-    ours, least = median(seconds["ours"]), min(seconds["ours"])
+            cpu[name].append((time.process_time() - cpu_start) / contender.share)
+    ours, least, ours_cpu = median(seconds["ours"]), min(seconds["ours"]), median(cpu["ours"])
     return [
-        Timing(name, role, median(seconds[name]), min(seconds[name]),
-               median(seconds[name]) / ours, min(seconds[name]) / least, repeats)
+        Timing(name, role, median(seconds[name]), min(seconds[name]), median(cpu[name]),
+               median(seconds[name]) / ours, min(seconds[name]) / least,
+               median(cpu[name]) / max(ours_cpu, 1e-9), repeats)
         for name, role, _ in contenders
     ]  # fmt: skip

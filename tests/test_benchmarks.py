@@ -4,13 +4,23 @@ import json
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+import typer
 
+from benchmarks import __main__ as command_line
+from benchmarks import recommenders
 from benchmarks.__main__ import registry
 from benchmarks.timing import Benchmark, Contender, measure
+from lsq_sketch.recommend.data import Dataset
+from lsq_sketch.recommend.methods import make_table
+from lsq_sketch.recommend.metrics import area_under_curve
+from lsq_sketch.recommend.models import GMF
+from lsq_sketch.recommend.training import Trainer, TrainingOptions
+from lsq_sketch.rng import generator
 
 
-@pytest.mark.parametrize("name", registry())
+@pytest.mark.parametrize("name", sorted(set(registry()) - {"recommenders"}))
 def test_toy_run_checks_results_equal_and_times_them(name):
     benchmark = registry()[name].prepare("toy")
     timings = measure(benchmark, repeats=2)
@@ -39,6 +49,85 @@ def test_a_wrong_result_is_not_timed(monkeypatch):
     )
     with pytest.raises(AssertionError):
         registry()["count-sketch"].prepare("toy")
+
+
+# ------------------------------------------------------------------ recommenders, without PyTorch
+
+
+@pytest.mark.parametrize("method", ["full", "hash", "ce", "bloom", "cce", "alternating", "qr"])
+def test_the_look_up_tables_of_the_peer_give_our_vectors(method):
+    table = make_table(method, 90, 8, 12, rng=3)
+    places = recommenders.places_of(table)
+    vectors = table.parameters["codebook"].value[places].sum(axis=1).reshape(90, 8)
+    np.testing.assert_allclose(vectors, table.table(), rtol=1e-6, atol=1e-7)
+
+
+@pytest.mark.parametrize("method", ["full", "cce"])
+def test_the_epoch_that_is_timed_is_the_trainers(method):
+    ours = recommenders.Training.of(method, 6, (30, 20), 3000)
+    model = GMF((30, 20), recommenders.DIM, method, 6, rng=1)
+    data = Dataset("rows", ("user", "item"), (30, 20), ours.rows, ours.rows)
+    trainer = Trainer(model, data, options=TrainingOptions(epochs=1, seed=5))
+    ours.rng = generator(int(generator(5).integers(2**63)))
+    trainer.run()
+    assert ours.epoch() == pytest.approx(trainer.history[0].train_loss, rel=1e-12)
+    np.testing.assert_array_equal(ours.model.store.values, model.store.values)
+
+
+def test_rows_of_the_recommenders_are_of_both_labels_and_skewed():
+    rows = recommenders.interactions((50, 40), 5000)
+    counts = np.sort(np.bincount(rows.ids[:, 0], minlength=50))
+    assert counts[-1] > 5 * counts[25]
+    assert 0.4 < rows.labels.mean() < 0.6
+    assert 0.4 < area_under_curve(rows.labels, rows.ids[:, 0].astype(float)) < 0.6
+
+
+def test_steps_between_epochs_are_timed_beside_what_they_may_take():
+    found = list(recommenders.between_epochs("toy"))
+    assert [benchmark.part for benchmark in found] == ["cluster cce 8", "reassign alternating 8"]
+    for benchmark, epochs in zip(found, (0.5, 2), strict=True):
+        (allowance,) = benchmark.allowances.values()
+        assert allowance.share == 1 / epochs
+        timings = measure(benchmark, 2)
+        assert {timing.role for timing in timings} >= {"ours", "allowance"}
+        assert all(timing.least > 0 for timing in timings)
+
+
+def test_a_timed_step_begins_where_the_one_before_began(monkeypatch):
+    made, of = [], recommenders.Training.of
+    monkeypatch.setattr(
+        recommenders.Training, "of", lambda *arguments: made.append(of(*arguments)) or made[-1]
+    )
+    benchmark = recommenders.reassignment(recommenders.SIZES["toy"], 8)
+    after = made[0].model.store.assignments.copy()
+    benchmark.ours.run()
+    np.testing.assert_array_equal(made[0].model.store.assignments, after)
+
+
+def test_bad_clusters_are_not_timed(monkeypatch):
+    def scatter(self, rng, frequencies=None):
+        self.centroids(0)[...] += 1
+
+    monkeypatch.setattr(recommenders.ClusteredEmbedding, "cluster", scatter)
+    with pytest.raises(AssertionError):
+        recommenders.clustering(recommenders.SIZES["toy"], 8)
+
+
+def test_recommenders_without_pytorch(monkeypatch):
+    monkeypatch.setattr(recommenders, "find_spec", lambda name: None)
+    message = r'recommenders needs PyTorch: pip install "lsq-sketch\[benchmark\]"'
+    with pytest.raises(typer.BadParameter, match=message):
+        command_line.main(["recommenders"], size="toy", repeats=1, list_only=False, json=None)
+
+
+def test_recommenders_are_left_out_of_a_run_of_all(monkeypatch, capsys):
+    monkeypatch.setattr(recommenders, "find_spec", lambda name: None)
+    known = {name: registry()[name] for name in ("count-sketch", "recommenders")}
+    monkeypatch.setattr(command_line, "registry", lambda: known)
+    command_line.main(None, size="toy", repeats=1, list_only=False, json=None)
+    out = capsys.readouterr().out
+    assert "scipy.sparse product" in out
+    assert "recommenders  left out: needs PyTorch" in out
 
 
 def command(*arguments):

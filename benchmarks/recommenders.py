@@ -1,0 +1,410 @@
+"""Training of compressed recommenders against the same written plainly in PyTorch."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+from numba import njit
+from sklearn.cluster import KMeans
+
+from lsq_sketch.recommend.checkpoint import copy_model, restore_model
+from lsq_sketch.recommend.data import Interactions
+from lsq_sketch.recommend.methods.base import GatherTable, Table
+from lsq_sketch.recommend.methods.cce import ClusteredEmbedding
+from lsq_sketch.recommend.models import GMF
+from lsq_sketch.recommend.optimizers import Adam
+from lsq_sketch.recommend.training import EpochContext
+from lsq_sketch.recommend.workspace import BLOCK_BATCHES, Workspace
+from lsq_sketch.threads import row_chunks, single_threaded_blas, thread_count
+
+from .timing import Benchmark, Contender
+
+BATCH, DIM, RATE = 1024, 32, 1e-3
+MOVIELENS = (671, 8451)
+"""IDs of users and of movies in ``movielens-small``."""
+
+STEPS_COMPARED = 3
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much is done.
+
+    Attributes
+    ----------
+    small, large : tuple of int
+        IDs of users and of items.
+    rows : int
+        Of an epoch.
+    share : float
+        Part of an epoch that each peer trains.
+    budgets : tuple of int
+        Parameters a column of methods measured at one size, and of CCE and alternating CCE.
+    """
+
+    small: tuple[int, int]
+    large: tuple[int, int]
+    rows: int
+    share: float
+    budgets: tuple[int, ...]
+
+
+SIZES = {
+    "full": Size(MOVIELENS, (100_000, 50_000), 76 * BATCH, 0.25, (16, 64, 256, 1024)),
+    "toy": Size((40, 60), (80, 50), 2 * BATCH, 0.5, (8,)),
+}
+
+
+def unavailable() -> str | None:
+    """What is missing and how to get it; None if nothing is."""
+    if find_spec("torch") is not None:
+        return None
+    return (
+        'needs PyTorch: pip install "lsq-sketch[benchmark]" (it runs on the processor; a build '
+        "of torch without CUDA will do and is far smaller)"
+    )
+
+
+def prepare(size: str) -> Iterator[Benchmark]:
+    """Training at several methods and sizes, then what CCE and alternating CCE do in between."""
+    torch = importlib.import_module("torch")
+    sizes = SIZES[size]
+    middle = sizes.budgets[len(sizes.budgets) // 2]
+    yield training(torch, sizes, "full", 1, sizes.small)
+    yield training(torch, sizes, "full", 1, sizes.large)
+    for method in ("hash", "ce", "bloom", "alternating"):
+        yield training(torch, sizes, method, middle, sizes.small)
+    for budget in sizes.budgets:
+        yield training(torch, sizes, "cce", budget, sizes.small)
+    yield from between_epochs(size)
+
+
+def between_epochs(size: str) -> Iterator[Benchmark]:
+    """What CCE and alternating CCE do between epochs; needs no PyTorch."""
+    sizes = SIZES[size]
+    for budget in sizes.budgets:
+        yield clustering(sizes, budget)
+    for budget in sizes.budgets:
+        yield reassignment(sizes, budget)
+
+
+# ------------------------------------------------------------------ ours
+
+
+def interactions(cardinalities: tuple[int, int], rows: int, seed: int = 0) -> Interactions:
+    """Rows whose users and items have Zipf frequencies; labels by chance."""
+    rng = np.random.default_rng(seed)
+    ids = np.empty((rows, 2), np.int32)
+    for field, count in enumerate(cardinalities):
+        weights = 1 / np.arange(1.0, count + 1)
+        drawn = rng.choice(count, rows, p=weights / weights.sum())
+        ids[:, field] = rng.permutation(count)[drawn]
+    return Interactions.of(ids, rng.integers(0, 2, rows))
+
+
+@dataclass
+class Training:
+    """A model with all that training it takes."""
+
+    model: GMF
+    workspace: Workspace
+    rows: Interactions
+    rng: np.random.Generator
+
+    @classmethod
+    def of(cls, method: str, budget: int, cardinalities: tuple[int, int], rows: int) -> Training:
+        """GMF at its starting values."""
+        model = GMF(cardinalities, DIM, method, budget, rng=1)
+        workspace = Workspace(model.store, Adam(RATE), BATCH)
+        data = interactions(cardinalities, rows)
+        return cls(model, workspace, data, np.random.default_rng(2))
+
+    def epoch(self) -> float:
+        """An epoch as `lsq_sketch.recommend.training.Trainer` runs it; the mean loss."""
+        order = self.rng.permutation(len(self.rows))
+        total = 0.0
+        with single_threaded_blas():
+            for start, stop in row_chunks(len(order), BATCH * BLOCK_BATCHES):
+                part = self.rows.subset(order[start:stop])
+                total += self.model.train_block(self.workspace, part.ids, part.dense, part.labels)
+        return total / len(order)
+
+    def after_epoch(self) -> None:
+        """What the method does between the first epoch and the second of three."""
+        frequencies: dict[int, np.ndarray] = {}
+        for number, place in enumerate(self.model.store.placed):
+            place.table.after_epoch(
+                EpochContext(
+                    1, 3, np.random.default_rng(number), self.model, place.table, place.field,
+                    place.column, self.rows, self.workspace, frequencies,
+                )
+            )  # fmt: skip
+
+
+# ------------------------------------------------------------------ the same in PyTorch
+
+
+def places_of(table: Table) -> np.ndarray:
+    """Rows of the codebook that make up each vector: those of a chunk are added.
+
+    Returns
+    -------
+    ndarray of int64, shape (cardinality, summed, chunks)
+    """
+    assert isinstance(table, GatherTable)
+    ids = np.arange(table.cardinality, dtype=np.int32)
+    chunks: dict[int, list[np.ndarray]] = {}
+    for t, term in enumerate(table.terms):
+        rows = term.start // term.width + table.buckets(t, ids)
+        chunks.setdefault(term.column, []).append(rows)
+    return np.stack([np.stack(chunks[column]) for column in sorted(chunks)]).transpose(2, 1, 0)
+
+
+def plain_gmf(torch: Any, model: GMF, sparse: bool) -> Any:
+    """The same model as a `torch.nn.Module`, hash functions and assignments as look-up tables."""
+    module: Any = torch.nn.Module
+
+    class PlainTable(module):
+        def __init__(self, table: Any) -> None:
+            super().__init__()
+            start = torch.from_numpy(table.codebook.value.copy())
+            self.weights = torch.nn.Embedding.from_pretrained(start, freeze=False, sparse=sparse)
+            places = torch.from_numpy(places_of(table).copy())
+            self.is_full = table.method == "full"
+            self.is_single = places.shape[1:] == (1, 1)
+            self.register_buffer("places", places[:, 0, 0].clone() if self.is_single else places)
+
+        def forward(self, ids: Any) -> Any:
+            if self.is_full:
+                return self.weights(ids)
+            vectors = self.weights(self.places[ids])
+            if self.is_single:
+                return vectors
+            return (vectors.sum(1) if vectors.shape[1] > 1 else vectors).flatten(1)
+
+    class PlainGmf(module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.users, self.items = (PlainTable(table) for table in model.tables)
+
+        def forward(self, ids: Any) -> Any:
+            return (self.users(ids[:, 0]) * self.items(ids[:, 1])).sum(1)
+
+    return PlainGmf()
+
+
+class Plain:
+    """Training in PyTorch: Adam on the mean cross-entropy, batches by one permutation."""
+
+    def __init__(self, torch: Any, model: GMF, rows: Interactions, kind: str, threads: int):
+        self.torch, self.threads = torch, threads
+        self.model = plain_gmf(torch, model, sparse=kind == "SparseAdam")
+        settings = {"fused": True} if kind == "Adam, fused" else {}
+        optimizer = getattr(torch.optim, kind.split(",")[0])
+        self.optimizer = optimizer(self.model.parameters(), lr=RATE, **settings)
+        self.loss = torch.nn.BCEWithLogitsLoss()
+        self.ids = torch.from_numpy(rows.ids.astype(np.int64))
+        self.labels = torch.from_numpy(rows.labels)
+
+    def step(self, ids: Any, labels: Any) -> Any:
+        """One batch."""
+        self.optimizer.zero_grad(set_to_none=True)
+        loss = self.loss(self.model(ids), labels)
+        loss.backward()
+        self.optimizer.step()
+        return loss
+
+    def epoch(self, share: float = 1.0) -> None:
+        """A part of an epoch; losses are not read, which would cost time."""
+        self.torch.set_num_threads(self.threads)
+        order = self.torch.randperm(len(self.labels))
+        for start in range(0, round(share * len(order)), BATCH):
+            batch = order[start : start + BATCH]
+            self.step(self.ids[batch], self.labels[batch])
+
+    def tables(self) -> list[np.ndarray]:
+        """The trained numbers of both tables."""
+        return [
+            table.weights.weight.detach().numpy() for table in (self.model.users, self.model.items)
+        ]
+
+
+def check_equal(plain: Plain, ours: Training, kind: str) -> None:
+    """Take the same steps in both, from the same start, and compare losses and parameters.
+
+    ``SparseAdam`` leaves rows without gradient alone and adds epsilon elsewhere: it is another
+    optimiser. Its first loss is compared, and which rows its first step moves.
+
+    Raises
+    ------
+    AssertionError
+        If they differ.
+    """
+    plain.torch.set_num_threads(plain.threads)
+    before = [table.copy() for table in plain.tables()]
+    for start, stop in row_chunks(min(STEPS_COMPARED * BATCH, len(ours.rows)), BATCH):
+        part = ours.rows.subset(slice(start, stop))
+        loss = ours.model.train_block(ours.workspace, part.ids, part.dense, part.labels)
+        theirs = plain.step(plain.ids[start:stop], plain.labels[start:stop]).detach()
+        np.testing.assert_allclose(float(theirs), loss / len(part), rtol=1e-6)
+        if kind == "SparseAdam":
+            break
+    for table, found, old in zip(ours.model.tables, plain.tables(), before, strict=True):
+        value = table.parameters["codebook"].value
+        if kind == "SparseAdam":
+            moved = [(after != old).any(axis=1) for after in (value, found)]
+            np.testing.assert_array_equal(*moved)
+        else:
+            np.testing.assert_allclose(found, value, rtol=0, atol=0.01 * RATE)
+
+
+# ------------------------------------------------------------------ the benchmarks
+
+
+def training(
+    torch: Any, sizes: Size, method: str, budget: int, cardinalities: tuple[int, int]
+) -> Benchmark:
+    """Check that both take the same steps; then time an epoch."""
+    kinds = ["Adam", "Adam, fused", *(["SparseAdam"] if method == "full" else [])]
+    peers = {}
+    for kind in kinds:
+        for threads in sorted({1, thread_count()}):
+            ours = Training.of(method, budget, cardinalities, sizes.rows)
+            plain = Plain(torch, ours.model, ours.rows, kind, threads)
+            check_equal(plain, ours, kind)
+            name = f"PyTorch, {kind}, {threads} thread{'s' * (threads > 1)}"
+            peers[name] = Contender(partial(plain.epoch, sizes.share), sizes.share)
+    ours = Training.of(method, budget, cardinalities, sizes.rows)
+    ours.epoch()
+    return Benchmark(
+        f"An epoch of GMF, {method}{at_budget(method, budget)}, dim {DIM}, batches of {BATCH:,}: "
+        f"{sizes.rows:,} rows, {in_words(cardinalities)}",
+        Contender(ours.epoch),
+        peers,
+        {"gradient descent row by row, no hashing": Contender(bare_epoch(ours))},
+        part=f"train {method}{at_budget(method, budget)}, {in_words(cardinalities)}",
+        rows=sizes.rows,
+    )
+
+
+def at_budget(method: str, budget: int) -> str:
+    """The size of the tables."""
+    return "" if method == "full" else f" {budget}"
+
+
+def in_words(cardinalities: tuple[int, int]) -> str:
+    """The number of IDs."""
+    return "{:,} x {:,} IDs".format(*cardinalities)
+
+
+def bare_epoch(ours: Training) -> Callable[[], None]:
+    """An epoch of the least that any of this does: two vectors read, a score, both moved."""
+    codebooks = [table.parameters["codebook"].value for table in ours.model.tables]
+    users, items = (np.resize(value, (max(1, value.size // DIM), DIM)) for value in codebooks)
+    ids = ours.rows.ids % np.array([len(users), len(items)], np.int32)
+
+    def run() -> None:
+        _descend(users, items, ids, ours.rows.labels, np.float32(RATE / BATCH))
+
+    run()
+    return run
+
+
+@njit(nogil=True, fastmath=True)
+def _descend(
+    users: np.ndarray, items: np.ndarray, ids: np.ndarray, labels: np.ndarray, rate: Any
+) -> None:
+    for i in range(ids.shape[0]):
+        a, b = users[ids[i, 0]], items[ids[i, 1]]
+        score = np.float32(0)
+        for c in range(a.shape[0]):
+            score += a[c] * b[c]
+        slope = rate * (1 / (1 + np.exp(-score)) - labels[i])
+        for c in range(a.shape[0]):
+            a[c], b[c] = a[c] - slope * b[c], b[c] - slope * a[c]
+
+
+def clustering(sizes: Size, budget: int) -> Benchmark:
+    """The clustering step of CCE on both tables, beside half an epoch and scikit-learn.
+
+    Raises
+    ------
+    AssertionError
+        If our sum of squares exceeds scikit-learn's, of as many rounds, by more than a quarter
+        (its seeds are the best of several draws).
+    """
+    ours = Training.of("cce", budget, sizes.small, sizes.rows)
+    ours.epoch()
+    start = copy_model(ours.model)
+    tables = [table for table in ours.model.tables if isinstance(table, ClusteredEmbedding)]
+    vectors = [
+        table.chunk_vectors(chunk, np.arange(table.cardinality, dtype=np.int32))
+        for table in tables
+        for chunk in range(table.n_chunks)
+    ]
+    options = tables[0].options
+
+    def run() -> None:
+        restore_model(ours.model, start)
+        ours.after_epoch()
+
+    def with_scikit_learn() -> float:
+        rng, total = np.random.default_rng(0), 0.0
+        clusters = tables[0].n_clusters
+        for chunk in vectors:
+            count = min(len(chunk), options.sample_per_cluster * clusters)
+            sample = chunk[rng.choice(len(chunk), count, replace=False)]
+            means = KMeans(
+                clusters, n_init=1, max_iter=max(1, options.lloyd_rounds), random_state=0
+            )
+            labels = means.fit(sample).predict(chunk)
+            total += ((chunk - means.cluster_centers_[labels]) ** 2).sum()
+        return total
+
+    run()
+    found = 0.0
+    for number, chunk in enumerate(vectors):
+        table, which = tables[number // tables[0].n_chunks], number % tables[0].n_chunks
+        centroids = table.centroids(which)[table.assignments[:, which]]
+        found += float(((chunk - centroids) ** 2).sum())
+    theirs = with_scikit_learn()
+    assert found <= 1.25 * theirs + 1e-9, (found, theirs)
+    other = Training.of("cce", budget, sizes.small, sizes.rows)
+    other.epoch()
+    return Benchmark(
+        f"CCE's clustering step, {budget} parameters a column, {in_words(sizes.small)}, dim {DIM}",
+        Contender(run),
+        {"scikit-learn's KMeans, as many rounds": Contender(with_scikit_learn)},
+        {},
+        part=f"cluster cce {budget}",
+        allowances={"half an epoch of its training": Contender(other.epoch, 2)},
+    )
+
+
+def reassignment(sizes: Size, budget: int) -> Benchmark:
+    """The reassignment of alternating CCE, beside two epochs."""
+    ours, other = (Training.of("alternating", budget, sizes.small, sizes.rows) for _ in range(2))
+    ours.epoch()
+    other.epoch()
+    start = copy_model(ours.model)
+
+    def run() -> None:
+        restore_model(ours.model, start)
+        ours.after_epoch()
+
+    run()
+    return Benchmark(
+        f"Alternating CCE's reassignment, {budget} codewords a chunk, {in_words(sizes.small)}, "
+        f"{sizes.rows:,} rows",
+        Contender(run),
+        {},
+        {},
+        part=f"reassign alternating {budget}",
+        allowances={"two epochs of its training": Contender(other.epoch, 0.5)},
+    )
