@@ -51,7 +51,8 @@ def predict_command(
 
     The prediction is a probability with logistic loss, and the expected label with squared loss.
     Users and items are named as in the data the model was trained on; where these have no names
-    (synthetic data, Criteo), they are the IDs of the data set, from 0 on.
+    (synthetic data, Criteo), they are the IDs of the data set, from 0 on. Dense features are
+    taken as the data set gives them to the model (of flights: the standardised distance).
 
     Examples
     --------
