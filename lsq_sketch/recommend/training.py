@@ -398,6 +398,7 @@ class Trainer:
         self.learner = self.model
         self.workspace = self._new_workspace()
         self.workspace.rate = rate
+        self.training_bytes = max(self.training_bytes, self._bytes_held())
 
     def _evaluate(self) -> EpochRecord:
         validation, model = self.data.validation, self.model

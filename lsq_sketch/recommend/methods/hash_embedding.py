@@ -27,7 +27,7 @@ class HashEmbeddingOptions:
     """
 
     n_hashes: int = 2
-    weight_share: float = 0.25
+    weight_share: float = 0.5
 
     def __post_init__(self) -> None:
         _validate.integer(self.n_hashes, "n_hashes", low=1)
@@ -52,7 +52,7 @@ class HashEmbedding(Table):
     --------
     >>> table = HashEmbedding(1000, 8, 100)
     >>> table.parameter_count, {n: p.value.shape for n, p in table.parameters.items()}
-    (800, {'codebook': (75, 8), 'weights': (100, 2)})
+    (800, {'codebook': (50, 8), 'weights': (200, 2)})
     """
 
     Options = HashEmbeddingOptions

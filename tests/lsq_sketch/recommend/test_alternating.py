@@ -1,0 +1,473 @@
+"""Alternating CCE: where IDs move, that moves never raise the loss, what they cost."""
+
+from __future__ import annotations
+
+import tracemalloc
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lsq_sketch import threads
+from lsq_sketch.kernels import reassignment as kernels
+from lsq_sketch.kernels.factorization import LOGISTIC, SQUARED
+from lsq_sketch.recommend.methods import alternating
+from lsq_sketch.recommend.methods.alternating import AlternatingEmbedding, AlternatingOptions
+from lsq_sketch.recommend.models import make_model
+from lsq_sketch.recommend.optimizers import Adam
+from lsq_sketch.recommend.training import EpochContext, Trainer, TrainingOptions
+from lsq_sketch.recommend.workspace import Workspace
+from tests.strategies import seeds
+
+from . import method_twins
+from .strategies import low_rank_data, random_data, rows_of
+
+LOSSES = {"squared": SQUARED, "logistic": LOGISTIC}
+
+
+def rows_by_id(rng, loss, n_ids=7, dim=6):
+    """Rows sorted by ID as the kernels take them; one ID has none."""
+    counts = rng.integers(0, 9, n_ids)
+    counts[rng.integers(n_ids)] = 0
+    bounds = np.concatenate([[0], np.cumsum(counts)])
+    n = bounds[-1]
+    slopes = rng.standard_normal((n, dim)).astype(np.float32)
+    scores = rng.standard_normal(n).astype(np.float32)
+    labels = rng.random(n) < 0.5 if loss == "logistic" else rng.standard_normal(n)
+    return slopes, scores, labels.astype(np.float32), bounds, rng.uniform(1, 3, n_ids)
+
+
+def context_of(model, train, place, epoch=1, epochs=10, seed=0):
+    return EpochContext(
+        epoch=epoch,
+        epochs=epochs,
+        rng=np.random.default_rng(seed),
+        model=model,
+        table=place.table,
+        field=place.field,
+        column=place.column,
+        train=train,
+        workspace=Workspace(model.store, Adam(), 64),
+        _frequencies={},
+    )
+
+
+def reassign(model, train, **about):
+    """One reassignment of every table, in turn; how many assignments have changed."""
+    return sum(
+        place.table.reassign(context_of(model, train, place, **about))
+        for place in model.store.placed
+    )
+
+
+def spread(model, seed, scale=1.0):
+    """The model with all parameters random."""
+    rng = np.random.default_rng(seed)
+    for parameter in model.parameters.values():
+        parameter.value[...] = scale * rng.standard_normal(parameter.value.shape)
+    return model
+
+
+def training_loss(model, rows):
+    return model.mean_loss(model.scores(rows.ids, rows.dense), rows.labels)
+
+
+# Kernels --------------------------------------------------------------------------------------
+
+
+@given(st.integers(1, 30), st.integers(0, 100), seeds)
+def test_rows_sorted_by_id(cardinality, n, seed):
+    ids = np.random.default_rng(seed).integers(0, cardinality, n).astype(np.int32)
+    order, starts = kernels.sort_by_id(ids, cardinality)
+    np.testing.assert_array_equal(order, np.argsort(ids, kind="stable"))
+    np.testing.assert_array_equal(np.diff(starts), np.bincount(ids, minlength=cardinality))
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@given(st.integers(1, 5), st.sampled_from([1, 2, 3]), seeds)
+def test_exact_moves_are_to_the_least_loss(loss, n_codewords, chunk_width, seed):
+    rng = np.random.default_rng(seed)
+    slopes, scores, labels, bounds, weights = rows_by_id(rng, loss)
+    codewords = rng.standard_normal((n_codewords, chunk_width)).astype(np.float32)
+    chunk = int(rng.integers(6 // chunk_width))
+    columns = slice(chunk * chunk_width, (chunk + 1) * chunk_width)
+    penalties = rng.uniform(0, 0.5, n_codewords)
+    before = rng.integers(0, n_codewords, len(weights)).astype(np.uint8)
+    after, moved_scores = before.copy(), scores.copy()
+    margin = float(rng.choice([0.0, 0.3]))
+    kernels.move_exactly(
+        slopes, moved_scores, labels, bounds, weights, LOSSES[loss], chunk, codewords, penalties,
+        margin, after,
+    )  # fmt: skip
+    for j in range(len(weights)):
+        rows = slice(bounds[j], bounds[j + 1])
+        if bounds[j] == bounds[j + 1]:
+            assert after[j] == before[j]
+            continue
+        sums = weights[j] * method_twins.summed_losses(
+            loss, slopes[rows, columns], scores[rows], labels[rows], codewords, before[j]
+        )
+        sums += penalties
+        tolerance = 1e-4 * (1 + abs(sums).max())
+        if after[j] == before[j]:
+            assert sums[before[j]] - margin <= sums.min() + tolerance
+        else:
+            assert sums[after[j]] <= sums.min() + tolerance
+            assert sums[after[j]] < sums[before[j]] - margin + tolerance
+        step = slopes[rows, columns] @ (codewords[after[j]] - codewords[before[j]])
+        np.testing.assert_allclose(moved_scores[rows], scores[rows] + step, atol=1e-4)
+
+
+def test_the_loss_of_many_rows_of_one_id():
+    """More rows than factors of one logarithm, and scores that would overflow."""
+    rng = np.random.default_rng(0)
+    n = 3 * kernels.FACTORS_A_LOGARITHM + 5
+    slopes = rng.standard_normal((n, 1)).astype(np.float32)
+    scores = (40 * rng.standard_normal(n)).astype(np.float32)
+    labels = (rng.random(n) < 0.5).astype(np.float32)
+    codewords = np.float32([[0.0], [1.0], [-2.0], [900.0]])
+    after, moved = np.zeros(1, np.uint8), scores.copy()
+    kernels.move_exactly(
+        slopes, moved, labels, np.array([0, n]), np.ones(1), LOGISTIC, 0, codewords, np.zeros(4),
+        0.0, after,
+    )  # fmt: skip
+    sums = method_twins.summed_losses("logistic", slopes, scores, labels, codewords, 0)
+    assert after[0] == sums.argmin()
+
+
+def costs_of(loss, curvature, rows, codewords, penalties, assigned, damping=1.0):
+    slopes, scores, labels, bounds, weights = rows
+    width = codewords.shape[1]
+    features = width * (width + 3) // 2 + 1
+    firsts, seconds = np.empty_like(scores), np.empty_like(scores)
+    kernels.parabolas(LOSSES[loss], curvature, scores, labels, firsts, seconds)
+    expanded = np.empty((features, len(codewords)), np.float32)
+    kernels.expand_codewords(codewords, penalties, expanded)
+    of_ids = np.empty((len(weights), features), np.float32)
+    kernels.expand_ids(
+        slopes, firsts, seconds, bounds, weights, damping, 1, codewords, assigned, of_ids
+    )
+    return of_ids @ expanded
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@given(seeds)
+def test_parabolas_agree_with_the_twin_and_lie_above_the_loss(loss, seed):
+    rng = np.random.default_rng(seed)
+    rows = rows_by_id(rng, loss)
+    slopes, scores, labels, bounds, weights = rows
+    codewords = rng.standard_normal((4, 3)).astype(np.float32)
+    penalties = rng.uniform(0, 1, 4)
+    assigned = rng.integers(0, 4, len(weights)).astype(np.uint8)
+    costs = costs_of(loss, kernels.MAJORIZER, rows, codewords, penalties, assigned)
+    for j, old in enumerate(assigned):
+        own = slice(bounds[j], bounds[j + 1])
+        args = loss, slopes[own, 3:], scores[own], labels[own], codewords, old
+        expected = weights[j] * method_twins.majorizer(*args) + penalties
+        above = expected - weights[j] * method_twins.summed_losses(*args) - penalties
+        tolerance = 1e-4 * (1 + abs(expected).max())
+        # costs leave out a constant, the same for all codewords
+        np.testing.assert_allclose(
+            costs[j] - costs[j, old], expected - expected[old], atol=tolerance
+        )
+        assert above.min() >= -1e-9 * (1 + abs(expected).max())
+        assert above[old] == pytest.approx(0, abs=1e-9 * (1 + abs(expected).max()))
+        if loss == "squared":
+            assert above.max() <= tolerance
+
+
+@given(seeds)
+def test_gauss_newton_is_the_second_order_of_the_loss(seed):
+    """Codewords close by: the cost differs from the loss by third order only."""
+    rng = np.random.default_rng(seed)
+    rows = rows_by_id(rng, "logistic")
+    slopes, scores, labels, bounds, weights = rows
+    steps = rng.standard_normal((3, 3))
+    steps[0] = 0
+    codewords = (rng.standard_normal(3) + 0.02 * steps).astype(np.float32)
+    assigned = np.zeros(len(weights), np.uint8)
+    costs = costs_of("logistic", kernels.GAUSS_NEWTON, rows, codewords, np.zeros(3), assigned)
+    for j in range(len(weights)):
+        own = slice(bounds[j], bounds[j + 1])
+        exact = weights[j] * method_twins.summed_losses(
+            "logistic", slopes[own, 3:], scores[own], labels[own], codewords, 0
+        )
+        lengths = np.linalg.norm(slopes[own, 3:] @ (codewords - codewords[0]).T, axis=0)
+        # |third derivative| <= 0.1; float32 costs
+        allowed = 0.1 / 6 * weights[j] * lengths**3 + 2e-4
+        assert (abs((costs[j] - costs[j, 0]) - (exact - exact[0])) <= allowed).all()
+
+
+@pytest.mark.parametrize(
+    ("name", "bias"),
+    [("gmf", "none"), ("gmf", "compressed"), ("matrix-factorization", "full"), ("dlrm", "full")],
+)
+@pytest.mark.parametrize("field", [0, 1])
+def test_slopes_are_the_derivatives_of_scores(name, bias, field):
+    """By finite differences, in the vectors of one field; and the scores are the model's own."""
+    n_dense = 2 if name == "dlrm" else 0
+    rows = rows_of(np.random.default_rng(0), 300, (9, 12), n_dense)
+    model = make_model(name, (9, 12), 4, "alternating", 5, 3, bias=bias, n_dense=n_dense)
+    spread(model, 1, 0.5)
+    scores, slopes = model.field_slopes(rows.ids, rows.dense, field)
+    np.testing.assert_allclose(scores, model.scores(rows.ids, rows.dense), rtol=1e-4, atol=1e-5)
+    vectors = model.store.vectors(rows.ids, model.columns)
+    direction = np.random.default_rng(2).standard_normal(slopes.shape).astype(np.float32)
+    changes = []
+    for h in (1e-3, -1e-3):
+        moved = vectors.copy()
+        moved[:, field] += np.float32(h) * direction
+        changes.append(model.score(moved, rows.dense).astype(float))
+    found = (changes[0] - changes[1]) / 2e-3
+    expected = (slopes * direction).sum(axis=1)
+    # a rectified unit may have its kink inside the step
+    close = abs(found - expected) < 2e-3 * (1 + abs(expected))
+    assert close.mean() > (0.9 if name == "dlrm" else 0.999)
+
+
+# The step -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("bias", ["none", "compressed"])
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("gmf", {"evaluation": "exact"}),
+        ("gmf", {"evaluation": "quadratic", "curvature": "majorizer"}),
+        ("gmf", {}),
+        ("matrix-factorization", {"evaluation": "exact"}),
+        ("matrix-factorization", {"evaluation": "quadratic"}),
+    ],
+)
+@given(seeds, st.integers(1, 9))
+def test_reassignment_never_raises_the_training_loss(name, settings, bias, seed, n_codewords):
+    """`alternating-monotone`: exactly, and by parabolas that lie above the loss."""
+    task = "binary" if name == "gmf" else "regression"
+    data = random_data(seed=seed, n=150, sizes=(8, 12), task=task)
+    model = make_model(
+        name, (8, 12), 8, "alternating", n_codewords, seed, options=settings, bias=bias
+    )
+    spread(model, seed)
+    tables = [p for p in model.store.placed if p.table.method == "alternating"]
+    before = training_loss(model, data.train)
+    for _ in range(2):
+        for place in tables:
+            place.table.reassign(context_of(model, data.train, place))
+            after = training_loss(model, data.train)
+            assert after <= before * (1 + 1e-5)
+            before = after
+
+
+@pytest.mark.parametrize("name", ["gmf", "matrix-factorization"])
+def test_one_field_ends_where_no_single_move_helps(name):
+    """Brute force over every ID, chunk and codeword, with whole new scores for each."""
+    task = "binary" if name == "gmf" else "regression"
+    data = random_data(n=120, sizes=(6, 9), task=task)
+    options = {"evaluation": "exact", "n_chunks": 2}
+    model = spread(make_model(name, (6, 9), 4, "alternating", 4, 0, options=options), 5)
+    place = model.store.placed[1]
+    while place.table.reassign(context_of(model, data.train, place)):
+        pass
+    least = training_loss(model, data.train)
+    assignments = place.table.assignments
+    for j in range(9):
+        for chunk in range(2):
+            kept = assignments[j, chunk]
+            for codeword in range(4):
+                assignments[j, chunk] = codeword
+                assert training_loss(model, data.train) >= least * (1 - 1e-5)
+            assignments[j, chunk] = kept
+
+
+@pytest.mark.compiled
+def test_dlrm_reassignment_lowers_the_loss():
+    data, _ = low_rank_data(n=6000, sizes=(40, 50))
+    options = {"curvature": "gauss-newton"}
+    model = make_model("dlrm", (40, 50), 8, "alternating", 6, 3, options=options)
+    training = TrainingOptions(epochs=3, batch_size=64, seed=1, keep="last")
+    for place in model.store.placed:
+        place.table.after_epoch = lambda context: None
+    Trainer(model, data, Adam(0.01), training).run()
+    before = training_loss(model, data.train)
+    moved = reassign(model, data.train)
+    assert moved > 20
+    assert training_loss(model, data.train) < before - 0.01
+
+
+def trained(seed=0, **options):
+    data = random_data(seed=seed, n=400, sizes=(30, 50))
+    model = make_model("gmf", (30, 50), 4, "alternating", 6, 3, options=options)
+    return spread(model, 7), data.train
+
+
+def test_ids_without_rows_stay_and_a_wide_margin_stops_all():
+    model, train = trained()
+    unseen = np.setdiff1d(np.arange(50), train.ids[:, 1])
+    train = train.subset(train.ids[:, 1] >= 10)
+    before = model.tables[1].assignments.copy()
+    assert reassign(model, train) > 50
+    changed = (before != model.tables[1].assignments).any(axis=1)
+    assert not changed[:10].any()
+    assert not changed[unseen].any()
+    assert changed[10:].mean() > 0.5
+    model, train = trained(margin=1e6)
+    assert reassign(model, train) == 0
+
+
+@pytest.mark.parametrize("evaluation", ["exact", "quadratic"])
+def test_penalties_decide_where_they_are_large(evaluation):
+    model, train = trained(evaluation=evaluation, norm_penalty=1e6)
+    reassign(model, train)
+    for table in model.tables:
+        seen = np.unique(train.ids[:, model.tables.index(table)])
+        for chunk in range(4):
+            shortest = (table.codewords(chunk) ** 2).sum(axis=1).argmin()
+            assert (table.assignments[seen, chunk] == shortest).all()
+    model, train = trained(evaluation=evaluation, popularity_prior=1e6)
+    table = model.tables[1]
+    table.assignments[:30] = 2
+    reassign(model, train)
+    assert (table.assignments[np.unique(train.ids[:, 1])] == 2).all()
+
+
+def test_damping_shortens_moves():
+    moved = {}
+    for damping in (1.0, 1e4):
+        model, train = trained(damping=damping)
+        moved[damping] = reassign(model, train)
+    assert moved[1e4] < 0.5 * moved[1.0]
+
+
+@pytest.mark.parametrize("evaluation", ["exact", "quadratic"])
+def test_blocks_and_threads_change_nothing(evaluation, monkeypatch):
+    found = []
+    for count, rows in ((1, 8192), (1, 37), (3, 37)):
+        monkeypatch.setattr(threads, "thread_count", lambda count=count: count)
+        monkeypatch.setattr(alternating, "ROWS_AT_ONCE", rows)
+        model, train = trained(evaluation=evaluation)
+        reassign(model, train)
+        found.append(model.store.assignments.tobytes())
+    assert found[1] == found[2]
+    assert found[0] == found[1]
+
+
+def test_blocks_cover_every_id_once(monkeypatch):
+    monkeypatch.setattr(alternating, "ROWS_AT_ONCE", 10)
+    monkeypatch.setattr(alternating, "FLOATS_AT_ONCE", 60)
+    table = AlternatingEmbedding(100, 4, 6)
+    counts = np.random.default_rng(0).integers(0, 6, 100)
+    counts[[20, 70]] = 50
+    starts = np.concatenate([[0], np.cumsum(counts)])
+    blocks = list(table._blocks(starts))
+    assert [first for first, _ in blocks[1:]] == [stop for _, stop in blocks[:-1]]
+    assert (blocks[0][0], blocks[-1][1]) == (0, 100)
+    for first, stop in blocks:
+        assert stop - first == 1 or starts[stop] - starts[first] <= 10
+        assert stop - first <= 6
+
+
+def test_a_cap_on_rows_of_an_id():
+    """Rows are spread over all of the ID's and stand for as many."""
+    table = AlternatingEmbedding(3, 4, 6, options=AlternatingOptions(max_rows_per_id=4))
+    starts = np.array([0, 2, 12, 12])
+    order = np.arange(12)[::-1].copy()
+    chosen, bounds, weights = table._block_rows(order, starts, 0, 3)
+    assert chosen.tolist() == [11, 10, 9, 7, 4, 2]
+    assert bounds.tolist() == [0, 2, 6, 6]
+    assert weights.tolist() == [1.0, 2.5, 0.0]
+
+
+def test_a_sample_of_rows():
+    """Distinct rows in their order; all IDs outside it stay."""
+    model, train = trained(max_rows=60)
+    table = model.tables[1]
+    context = context_of(model, train, model.store.placed[1])
+    rows = table._rows(context)
+    assert len(rows) == 60
+    places = (np.arange(60) + np.random.default_rng(0).random()) * (len(train) / 60)
+    np.testing.assert_array_equal(rows.ids, train.ids[places.astype(int)])
+    assert len(np.unique(places.astype(int))) == 60
+    before = table.assignments.copy()
+    table.reassign(context_of(model, train, model.store.placed[1]))
+    outside = np.setdiff1d(np.arange(50), rows.ids[:, 1])
+    assert len(outside) > 0
+    np.testing.assert_array_equal(before[outside], table.assignments[outside])
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({}, [1, 2, 3, 4, 5, 6, 7]),
+        ({"first_epoch": 3}, [3, 4, 5, 6, 7]),
+        ({"first_epoch": 2, "reassign_every": 2}, [2, 4, 6]),
+        ({"reassign_until": 0.5}, [1, 2, 3, 4]),
+        ({"reassign_until": 0.0}, []),
+    ],
+)
+def test_when_ids_move(options, expected, monkeypatch):
+    model, train = trained(**options)
+    place = model.store.placed[0]
+    seen = []
+    monkeypatch.setattr(AlternatingEmbedding, "reassign", lambda self, c: seen.append(c.epoch))
+    for epoch in range(1, 8):
+        place.table.after_epoch(context_of(model, train, place, epoch=epoch, epochs=8))
+    assert seen == expected
+
+
+@pytest.mark.parametrize("state", ["keep", "reset"])
+def test_the_optimisers_state_at_the_switch(state):
+    model, train = trained(optimizer_state=state)
+    place = model.store.placed[0]
+    context = context_of(model, train, place)
+    for moment in context.moments(place.table.codebook):
+        moment[...] = 1
+    place.table.after_epoch(context)
+    expected = 1 if state == "keep" else 0
+    assert all((m == expected).all() for m in context.moments(place.table.codebook))
+    others = context.moments(model.tables[1].codebook)
+    assert all((m == 0).all() for m in others)
+
+
+def test_same_seed_same_start():
+    one, two = (AlternatingEmbedding(90, 8, 7, rng=3) for _ in range(2))
+    np.testing.assert_array_equal(one.assignments, two.assignments)
+    doubled = AlternatingEmbedding(90, 8, 7, rng=3, options=AlternatingOptions(start_scale=2.0))
+    np.testing.assert_array_equal(doubled.codebook.value, 2 * one.codebook.value)
+
+
+# What it costs and gives ------------------------------------------------------------------------
+
+
+@pytest.mark.compiled
+def test_reassignment_never_holds_a_table():
+    """Half a million IDs of 32 columns: a table is 64 MB."""
+    rng = np.random.default_rng(0)
+    cardinalities, n = (500_000, 300), 200_000
+    train = rows_of(rng, n, cardinalities)
+    model = make_model("gmf", cardinalities, 32, "alternating", 16, 0)
+    place = model.store.placed[0]
+    context = context_of(model, train, place)
+    place.table.reassign(context_of(model, train.subset(slice(0, 100)), place))  # compiled
+    tracemalloc.start()
+    place.table.reassign(context)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    sorted_rows = 8 * n + 4 * n + 3 * 8 * cardinalities[0]
+    assert peak < sorted_rows + 24e6 < 500_000 * 32 * 4
+
+
+@pytest.mark.compiled
+@pytest.mark.parametrize("name", ["gmf", "dlrm"])
+def test_it_beats_random_assignments(name):
+    """Four codewords a chunk: the best AUC by far above that of the same codewords, hashed."""
+    data, _ = low_rank_data()
+    best = {}
+    for method in ("ce", "alternating"):
+        model = make_model(name, data.cardinalities, 8, method, 4, 1)
+        trainer = Trainer(
+            model, data, Adam(0.01), TrainingOptions(epochs=15, batch_size=128, seed=1)
+        )
+        trainer.run()
+        best[method] = max(record.auc for record in trainer.history)
+    assert best["alternating"] > best["ce"] + 0.05
