@@ -22,8 +22,8 @@ w_j (|M_c - T*_j|^2 - |M_a - T*_j|^2).
 Bound
 -----
 The loss may differ from L* plus the k-means cost by 1e-10 of L_0. The weighted squared distance of
-an ID from its codeword may not exceed that from another by more than 1e-10 of itself, and the error
-of a prediction that is known to 1e-13 of ||X|| (||T*|| + ||M||).
+an ID from its codeword may not exceed that from another by more than 1e-10 of that from the
+codeword it had before, and the error of a prediction known to 1e-13 of ||X|| (||T*|| + ||M||).
 
 Experiment
 ----------
@@ -82,8 +82,9 @@ def trial(instance: Instance, rng: np.random.Generator) -> list[tuple[str, float
         found.append((COST, -float(difference / run.loss[0])))
         if i + 1 < ROUNDS:
             distances = ((optimum[seen, None] - codebook) ** 2).sum(axis=2)
-            chosen = distances[np.arange(len(distances)), run.assignments[i + 1, 0][seen]]
-            w, nearest = weights[seen], distances.min(axis=1)
-            slack = relative_slack(w * chosen, w * nearest, lengths(codebook), TOLERANCE)
+            ids, after = np.arange(len(distances)), run.assignments[i + 1, 0][seen]
+            before = weights[seen] * distances[ids, labels[seen]]
+            too_far = weights[seen] * (distances[ids, after] - distances.min(axis=1))
+            slack = relative_slack(before + too_far, before, lengths(codebook), TOLERANCE)
             found.append((NEAREST, float(slack.min())))
     return found
