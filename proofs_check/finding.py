@@ -138,3 +138,37 @@ class LeftOut:
     def from_dict(cls, entry: Mapping[str, Any]) -> LeftOut:
         """The entry of which `dataclasses.asdict` made ``entry``."""
         return cls(**{**entry, "evidence": Evidence(entry["evidence"])})
+
+
+@dataclass(frozen=True)
+class Searched:
+    """The worst case that a search found for one stage of a claim.
+
+    Attributes
+    ----------
+    claim, stage : str
+    instance : str
+        Its name, also that of its finding and of the file it is saved in.
+    description : str
+        What it looks like.
+    ratio : float
+        Mean over bound, from trials that the search has not seen; NaN if the claim bounds no mean.
+    tightness : float
+        How much of the room of an upper bound is used, 1 where it is attained; else NaN.
+    evaluations : int
+        Instances tried, counted once for each look: with this number the search can be repeated.
+    """
+
+    claim: str
+    stage: str
+    instance: str
+    description: str
+    ratio: float
+    tightness: float
+    evaluations: int
+
+    @classmethod
+    def from_dict(cls, entry: Mapping[str, Any]) -> Searched:
+        """The entry of which `dataclasses.asdict` made ``entry``; None stands for NaN."""
+        known: dict[str, Any] = {k: math.nan if v is None else v for k, v in entry.items()}
+        return cls(**known)

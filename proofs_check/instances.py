@@ -380,6 +380,14 @@ def save_instance(instance: Instance, path: str | Path) -> None:
     path = Path(path)
     if path.suffix != ".npz":
         raise InstanceError(f"{path}: instances are saved as .npz; give a name that ends in .npz.")
+    try:
+        write_whole(path, as_bytes(instance))
+    except OSError as error:
+        raise InstanceError(f"{path}: could not be written: {error}") from error
+
+
+def as_bytes(instance: Instance) -> bytes:
+    """What `save_instance` writes: the same instance gives the same bytes."""
     problem = instance.problem
     fields: dict[str, Any] = {
         "format": FORMAT, "name": instance.name, "description": instance.description,
@@ -396,10 +404,7 @@ def save_instance(instance: Instance, path: str | Path) -> None:
         fields["provenance"] = json.dumps(asdict(instance.provenance))
     content = io.BytesIO()
     np.savez_compressed(content, **fields)
-    try:
-        write_whole(path, content.getvalue())
-    except OSError as error:
-        raise InstanceError(f"{path}: could not be written: {error}") from error
+    return content.getvalue()
 
 
 SPARSE_PARTS = ("data", "indices", "indptr", "shape")

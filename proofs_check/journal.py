@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import IO, Any
 
 from .claim import Bound
-from .finding import Finding, LeftOut
+from .finding import Finding, LeftOut, Searched
 from .verify import Opening
 from .work import Outcome
 
@@ -190,4 +190,5 @@ def _outcome(record: dict[str, Any]) -> Outcome:
         settled = LeftOut.from_dict(settled["left_out"])
     elif settled is not None:
         settled = [Finding.from_dict(entry) for entry in settled["findings"]]
-    return Outcome(**{**record, "opening": opening, "settled": settled})
+    searched = tuple(Searched.from_dict(entry) for entry in record["searched"])
+    return Outcome(**{**record, "opening": opening, "settled": settled, "searched": searched})

@@ -33,6 +33,8 @@ class Profile:
         Integrals are enclosed with up to so many distinct singular values or weights.
     rounds : int
         Trajectories as long as a bound asks for are run up to so many rounds.
+    evaluations : int
+        Instances that a search for the worst case tries, counted once for each look.
     """
 
     name: str
@@ -46,11 +48,12 @@ class Profile:
     exact_draws: int
     exact_spectrum: int
     rounds: int
+    evaluations: int
 
 
 LARGE_RANK = 500
 
 PROFILES = {
-    "quick": Profile("quick", 6000, 1000, 30, 0.02, 2500, 500, 500, 4, 64, 500),
-    "full": Profile("full", 40_000, 20_000, 300, 0.01, 12_000, 1500, 2000, 16, 400, 500),
+    "quick": Profile("quick", 6000, 1000, 30, 0.02, 2500, 500, 500, 4, 64, 500, 200),
+    "full": Profile("full", 40_000, 20_000, 300, 0.01, 12_000, 1500, 2000, 16, 400, 500, 2000),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
@@ -11,7 +12,8 @@ from typing import Any
 
 from .backends import BackendError, Executor, executor
 from .claim import Claim, Kind, registry
-from .finding import Evidence, Finding, LeftOut, Verdict
+from .files import write_whole
+from .finding import Evidence, Finding, LeftOut, Searched, Verdict
 from .journal import Journal
 from .profile import PROFILES
 from .verify import Examination
@@ -39,6 +41,8 @@ class Report:
     findings : list of Finding
         In the order of claims and instances, whatever the order they ended in.
     left_out : list of LeftOut
+    searched : list of Searched
+        Worst cases found by searches.
     interrupted : int
         Tasks not finished because of Ctrl-C or a failure; what is known of them is reported.
     failure : str or None
@@ -53,6 +57,7 @@ class Report:
     evidence: list[Evidence]
     findings: list[Finding] = field(default_factory=list)
     left_out: list[LeftOut] = field(default_factory=list)
+    searched: list[Searched] = field(default_factory=list)
     interrupted: int = 0
     failure: str | None = None
 
@@ -75,8 +80,9 @@ class Report:
 
     @property
     def without_real_data(self) -> list[str]:
-        """Claims that were tried on some instance but on none of real data."""
-        tried = {finding.claim for finding in self.findings}
+        """Claims that were tried on some given instance but on none of real data."""
+        given = [finding for finding in self.findings if finding.evidence is not Evidence.SEARCH]
+        tried = {finding.claim for finding in given}
         real = {finding.claim for finding in self.findings if finding.real}
         return [claim for claim in self.claims if claim in tried - real]
 
@@ -89,6 +95,8 @@ def assign(
     seed: int,
     alpha: float,
     evidence: Sequence[Evidence] = (Evidence.TRIALS,),
+    seconds: float | None = None,
+    evaluations: int | None = None,
 ) -> list[Task]:
     """The tasks of a run; alpha is split evenly over those that are random.
 
@@ -103,15 +111,24 @@ def assign(
     seed : int
     alpha : float
     evidence : sequence of Evidence
+    seconds, evaluations : float and int, optional
+        Budget of each search.
 
     Returns
     -------
     list of Task
-        Instance by instance, so that a process meets few of them.
+        Searches first, then instance by instance, so that a process meets few of them.
     """
     random = sum(claim.kind is not Kind.DETERMINISTIC for claim in claims)
-    share = alpha / max(1, random * len(instances))
-    return [
+    share = alpha / max(1, random * random_tasks(len(instances), evidence))
+    searches = [
+        Task(
+            claim.id, SEARCH, (), profile, seed, share, Evidence.SEARCH, seconds, evaluations
+        )
+        for claim in claims
+        if Evidence.SEARCH in evidence
+    ]  # fmt: skip
+    return searches + [
         Task(claim.id, instance, files, profile, seed, share, kind)
         for instance in instances
         for claim in claims
@@ -119,10 +136,26 @@ def assign(
     ]
 
 
+SEARCH = "search"
+"""Stands for the instances that a search makes up."""
+
+
+def random_tasks(instances: int, evidence: Sequence[Evidence]) -> int:
+    """Tasks of one random claim that may err: on each instance by trials, and in a search.
+
+    Examples
+    --------
+    >>> random_tasks(17, [Evidence.TRIALS, Evidence.EXACT, Evidence.SEARCH])
+    18
+    """
+    return instances * (Evidence.TRIALS in evidence) + (Evidence.SEARCH in evidence)
+
+
 def _means(claim: Claim, evidence: Sequence[Evidence]) -> list[Evidence]:
-    """The kinds of evidence that there are for a claim; if none is left, all, to be told why."""
-    found = [kind for kind in evidence if kind is not Evidence.EXACT or claim.exact is not None]
-    return found or list(evidence)
+    """The kinds of evidence on instances that there are for a claim; all, if none is left."""
+    given: list[Evidence] = [kind for kind in evidence if kind is not Evidence.SEARCH]
+    without = {Evidence.EXACT} if claim.exact is None else set()
+    return [kind for kind in given if kind not in without] or given
 
 
 PIECE = 0.5
@@ -138,6 +171,8 @@ class _Progress:
     def __init__(self, tasks: Sequence[Task], known: Sequence[Outcome] = ()):
         self.tasks = tasks
         self.settled: dict[int, list[Finding] | LeftOut] = {}
+        self.searched: dict[int, tuple[Searched, ...]] = {}
+        self.saved: dict[str, str] = {}
         self._examinations: dict[int, Examination] = {}
         self._outcomes: dict[int, dict[int, Outcome]] = {i: {} for i in range(len(tasks))}
         self._pace: dict[int, float] = {}
@@ -150,6 +185,8 @@ class _Progress:
         self._outcomes[number][outcome.start] = outcome
         if outcome.settled is not None:
             self.settled[number] = outcome.settled
+            self.searched[number] = outcome.searched
+            self.saved.update(outcome.saved)
             return
         self._pace[number] = outcome.seconds / (outcome.stop - outcome.start)
         if outcome.opening is not None:
@@ -205,7 +242,8 @@ class _Progress:
                 continue
             if number not in self._examinations:
                 last = first[-1] if first else []
-                if last and last[0].task.instance == task.instance and len(last) < FIRST_PIECE:
+                alike = last and last[0].task.instance == task.instance != SEARCH
+                if alike and len(last) < FIRST_PIECE:
                     last.append(Batch(number, task))
                 else:
                     first.append([Batch(number, task)])
@@ -242,6 +280,13 @@ def _collect(report: Report, state: _Progress) -> None:
             report.left_out.append(known)
         elif known is not None:
             report.findings.extend(known)
+        report.searched.extend(state.searched.get(number, ()))
+
+
+def _save(state: _Progress, folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in state.saved.items():
+        write_whole(folder / f"{name}.npz", base64.b64decode(content))
 
 
 def _grouped(costed: Sequence[tuple[float, Batch]]) -> list[list[Batch]]:
@@ -270,6 +315,7 @@ def _identity(report: Report, tasks: Sequence[Task]) -> dict[str, Any]:
         "claims": report.claims,
         "instances": report.instances,
         "evidence": report.evidence,
+        "budget of a search": [tasks[0].seconds, tasks[0].evaluations] if tasks else [],
         "files": {name: hashlib.sha256(Path(name).read_bytes()).hexdigest() for name in files},
     }
 
@@ -283,6 +329,9 @@ def run(
     seed: int = 0,
     alpha: float = ALPHA,
     evidence: Sequence[Evidence] = (Evidence.TRIALS,),
+    seconds: float | None = None,
+    evaluations: int | None = None,
+    worst_cases: Path | None = None,
     jobs: int = 1,
     scheduler: str | None = None,
     journal: Path | None = None,
@@ -303,6 +352,11 @@ def run(
     alpha : float
         Chance that anything true is refuted, or false confirmed, in the whole run.
     evidence : sequence of Evidence
+    seconds, evaluations : float and int, optional
+        Budget of the search for each claim's worst case; by default the profile's evaluations.
+        With seconds, the report depends on the speed of the machine.
+    worst_cases : Path, optional
+        Folder for the worst instances found, made if need be; one file each.
     jobs : int
         Processes. The report does not depend on it.
     scheduler : str, optional
@@ -335,7 +389,9 @@ def run(
     report = Report(
         profile, seed, alpha, [claim.id for claim in claims], list(instances), list(evidence)
     )
-    tasks = assign(claims, instances, files, profile, seed, alpha, evidence)
+    tasks = assign(
+        claims, instances, files, profile, seed, alpha, evidence, seconds, evaluations
+    )  # fmt: skip
     with ExitStack() as stack:
         diary = None
         if journal is not None:
@@ -354,4 +410,6 @@ def run(
             report.interrupted = len(tasks) - len(state.settled)
             report.failure = str(error)
     _collect(report, state)
+    if worst_cases is not None:
+        _save(state, worst_cases)
     return report

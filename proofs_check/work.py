@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import os
 import time
@@ -14,9 +15,10 @@ from typing import IO
 
 from .claim import registry
 from .exact import certifiable, examine_exactly
-from .finding import Evidence, Finding, LeftOut
-from .instances import Instance, catalogue, from_files
+from .finding import Evidence, Finding, LeftOut, Searched
+from .instances import Instance, as_bytes, catalogue, from_files
 from .profile import PROFILES
+from .search import search
 from .verify import Opening, next_look, observe, open_case, trial_seed
 
 
@@ -38,6 +40,10 @@ class Task:
     alpha : float
         Share of the run's error probability.
     evidence : Evidence
+    seconds : float or None
+        Budget of a search; None: the number of evaluations of the profile.
+    evaluations : int or None
+        The same, in evaluations.
     """
 
     claim: str
@@ -47,6 +53,8 @@ class Task:
     seed: int
     alpha: float
     evidence: Evidence = Evidence.TRIALS
+    seconds: float | None = None
+    evaluations: int | None = None
 
 
 @dataclass(frozen=True)
@@ -86,6 +94,10 @@ class Outcome:
         Of the first batch of a task.
     settled : list of Finding, LeftOut or None
         What ends the task without further trials.
+    searched : tuple of Searched
+        The worst cases of a search.
+    saved : dict of str to str
+        Their instances by name, as `proofs_check.instances.as_bytes` in base 64.
     failure : str or None
         Why a trial could not be done, with its seed.
     seconds : float
@@ -98,6 +110,8 @@ class Outcome:
     observations: dict[str, list[float]] = field(default_factory=dict)
     opening: Opening | None = None
     settled: list[Finding] | LeftOut | None = None
+    searched: tuple[Searched, ...] = ()
+    saved: dict[str, str] = field(default_factory=dict)
     failure: str | None = None
     seconds: float = 0.0
 
@@ -217,4 +231,29 @@ def _compute(batch: Batch, started: Callable[[int], None]) -> Outcome:
     return Outcome(batch.number, settled=settled)
 
 
-_MEANS = {Evidence.TRIALS: _try, Evidence.EXACT: _compute}
+def _search(batch: Batch, started: Callable[[int], None]) -> Outcome:
+    task = batch.task
+    profile = PROFILES[task.profile]
+    evaluations = task.evaluations
+    if evaluations is None and task.seconds is None:
+        evaluations = profile.evaluations
+    found = search(
+        registry()[task.claim], profile=profile, alpha=task.alpha, seed=task.seed,
+        seconds=task.seconds, evaluations=evaluations,
+    )  # fmt: skip
+    searched = tuple(
+        Searched(
+            found.claim, worst.finding.stage, worst.instance.name, worst.instance.description,
+            worst.ratio, worst.tightness, found.evaluations,
+        )
+        for worst in found.worst
+    )  # fmt: skip
+    saved = {
+        worst.instance.name: base64.b64encode(as_bytes(worst.instance)).decode()
+        for worst in found.worst
+    }
+    settled = found.left_out or found.findings
+    return Outcome(batch.number, settled=settled, searched=searched, saved=saved)
+
+
+_MEANS = {Evidence.TRIALS: _try, Evidence.EXACT: _compute, Evidence.SEARCH: _search}

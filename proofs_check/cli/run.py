@@ -20,6 +20,7 @@ from ..run import ALPHA, run
 from .claims import find
 from .report import Html, Json, Markdown, Verbose, check_folders, deliver
 
+WORST_CASES = Path("output/worst-cases")
 BACKENDS = ("processes", "dask")
 EVERYTHING = "all"
 
@@ -45,6 +46,15 @@ def run_claims(
         Path | None, typer.Option(help="Your own X: .npy, .npz (dense or scipy sparse) or .csv.")
     ] = None,
     target: Annotated[Path | None, typer.Option(help="Your own Y: .npy, .npz or .csv.")] = None,
+    budget: Annotated[
+        float | None, typer.Option(help="Seconds of search for each claim's worst case.")
+    ] = None,
+    evaluations: Annotated[
+        int | None, typer.Option(min=1, help="The same in evaluations: repeatable to the bit.")
+    ] = None,
+    worst_cases: Annotated[
+        Path, typer.Option(help="Folder for the worst instances that a search finds.")
+    ] = WORST_CASES,
     json: Json = None,
     html: Html = None,
     markdown: Markdown = None,
@@ -71,6 +81,10 @@ def run_claims(
 
       proofs-check run --design X.npz --target Y.npy --evidence exact
 
+      proofs-check run dense-rate --evidence search --budget 30
+
+      proofs-check run dense-rate --instance output/worst-cases/worst-dense-rate.npz
+
       proofs-check run --profile full --journal DIR             (and, killed: again with --resume)
 
       proofs-check run --backend dask --scheduler tcp://HOST:8786
@@ -90,22 +104,36 @@ def run_claims(
         fail("--backend dask and --scheduler tcp://HOST:PORT go together.")
     check_folders(json=json, html=html, markdown=markdown)
     means = _evidence(evidence)
-    files = _user_files(design, target, instance)
-    names = ["user"] if files else _instance_names(instance)
+    searching = Evidence.SEARCH in means
+    if not searching and (budget is not None or evaluations is not None):
+        fail("--budget and --evaluations are for searches: add --evidence search.")
+    if budget is not None and not budget > 0:
+        fail(f"--budget must be positive, in seconds; got {budget}.")
+    files, names = _problems(design, target, instance)
+    if means == [Evidence.SEARCH]:
+        if files or instance:
+            fail("a search makes up its own instances: leave out --instance and --design.")
+        names = []
     with progress_bar("checking") as bar:
         task = bar.add_task("checking", total=None)
         try:
             report = run(
                 selected, names, files=files, profile=profile, seed=seed, alpha=alpha,
                 evidence=means, jobs=jobs or os.cpu_count() or 1, scheduler=scheduler,
-                journal=journal, resume=resume,
+                journal=journal, resume=resume, seconds=budget, evaluations=evaluations,
+                worst_cases=worst_cases if searching else None,
                 progress=lambda done, total: bar.update(task, completed=done, total=total),
             )  # fmt: skip
         except (BackendError, JournalError) as error:
             fail(str(error))
         except OSError as error:
-            fail(f"--journal: {journal} cannot be used: {error.strerror}.")
+            fail(f"could not use {error.filename}: {error.strerror}.")
     deliver(report, verbose, json=json, html=html, markdown=markdown)
+    if report.searched:
+        console().print(
+            f"Worst cases are in {escape(str(worst_cases))}; run one again with --instance FILE.",
+            soft_wrap=True,
+        )
     if report.failure is not None:
         advice = (
             "the journal has all that was finished: go on with --resume"
@@ -128,26 +156,40 @@ def _evidence(words: list[str] | None) -> list[Evidence]:
     return [kind for kind in Evidence if EVERYTHING in words or kind in words]
 
 
-def _user_files(
-    design: Path | None, target: Path | None, instance: list[str] | None
-) -> tuple[str, ...]:
-    if design is None and target is None:
-        return ()
-    if design is None or target is None:
+def _problems(
+    design: Path | None, target: Path | None, instances: list[str] | None
+) -> tuple[tuple[str, ...], list[str]]:
+    """Files of a problem of the user's own, if there are any, and the names of instances."""
+    saved = [name for name in instances or [] if name not in catalogue() and _is_file(name)]
+    if design is None and target is None and not saved:
+        return (), _instance_names(instances)
+    if saved:
+        if len(instances or []) > 1 or design is not None or target is not None:
+            fail("a saved instance is run alone: leave out other instances, --design and --target.")
+        files: tuple[str, ...] = (saved[0],)
+    elif design is None or target is None:
         fail("--design and --target go together: give both files.")
-    if instance:
-        fail("--instance names a built-in problem and cannot go with --design and --target.")
+    else:
+        if instances:
+            fail("--instance names a built-in problem and cannot go with --design and --target.")
+        files = (str(design), str(target))
     try:
-        from_files(design, target).problem.reduction  # noqa: B018  (checks the files)
+        found = from_files(*files)
+        found.problem.reduction  # noqa: B018  (checks the files)
     except InstanceError as error:
         fail(str(error))
-    return str(design), str(target)
+    return files, [found.name]
+
+
+def _is_file(name: str) -> bool:
+    return name.endswith(".npz") or Path(name).is_file()
 
 
 def _instance_names(wanted: list[str] | None) -> list[str]:
     for name in wanted or []:
         if name not in catalogue():
-            fail(f"there is no instance {name!r}; choose from {', '.join(catalogue())}.")
+            choice = ", ".join(catalogue())
+            fail(f"there is no instance or file {name!r}; choose from {choice}.")
         if name in unavailable():
             fail(f"{name} {unavailable()[name]}.")
     return [name for name in wanted or catalogue() if name not in unavailable()]

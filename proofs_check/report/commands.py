@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from ..claim import Kind, registry
 from ..finding import Evidence, Finding
 from ..instances import catalogue
-from ..run import ALPHA, Report
+from ..run import ALPHA, Report, random_tasks
 from .plain import unavailable_to
 
 
@@ -53,9 +53,13 @@ def repeat_finding(report: Report, finding: Finding) -> str:
     """
     sharers = _sharers(report, finding.claim)
     if _is_random(finding.claim):
-        sharers *= len(report.instances)
-    instances, alpha = [finding.instance], report.alpha / sharers
-    return _command(report, [finding.claim], instances, alpha, [finding.evidence])
+        sharers *= random_tasks(len(report.instances), report.evidence)
+    alpha = report.alpha / sharers
+    if finding.evidence is Evidence.SEARCH:
+        tried = {case.evaluations for case in report.searched if case.claim == finding.claim}
+        again = _command(report, [finding.claim], [], alpha, [finding.evidence])
+        return " ".join([again, *(f"--evaluations {count}" for count in tried)])
+    return _command(report, [finding.claim], [finding.instance], alpha, [finding.evidence])
 
 
 def _is_random(claim: str) -> bool:
@@ -75,7 +79,9 @@ def _command(
     evidence: Sequence[Evidence],
 ) -> str:
     words = ["proofs-check run", *claims]
-    if instances == ["user"]:
+    if not instances:
+        pass  # a search makes up its own
+    elif instances == ["user"]:
         words.append("--design X --target Y")
     elif instances != [name for name in catalogue() if name not in unavailable_to(report)]:
         words += [f"--instance {name}" for name in instances]

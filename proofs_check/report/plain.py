@@ -11,7 +11,7 @@ from typing import Any
 
 from ..claim import registry
 from ..files import write_whole
-from ..finding import Evidence, Finding, LeftOut
+from ..finding import Evidence, Finding, LeftOut, Searched
 from ..instances import unavailable
 from ..run import Report
 from ..versions import versions
@@ -79,6 +79,7 @@ def as_dict(report: Report) -> dict[str, Any]:
         "evidence": report.evidence,
         "findings": [plain(finding) for finding in report.findings],
         "left_out": [plain(entry) for entry in report.left_out],
+        "searched": [plain(case) for case in report.searched],
         "without_real_data": report.without_real_data,
         "unavailable": dict(unavailable_to(report)),
         "interrupted": report.interrupted,
@@ -159,5 +160,6 @@ def read_json(path: Path) -> SavedReport:
             "evidence": [Evidence(name) for name in found["evidence"]],
             "findings": [Finding.from_dict(entry) for entry in found["findings"]],
             "left_out": [LeftOut.from_dict(entry) for entry in found["left_out"]],
+            "searched": [Searched.from_dict(entry) for entry in found["searched"]],
         }
     )

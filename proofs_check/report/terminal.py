@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
@@ -64,6 +65,7 @@ def print_report(report: Report, console: Console) -> None:
         for command in dict.fromkeys(repeat_finding(report, finding) for finding in doubtful):
             console.print(f"[dim]Again: {command}[/]", soft_wrap=True)
         console.print()
+    _print_worst_cases(report, console)
     _print_too_large(report, console)
     _print_end(report, console)
 
@@ -78,6 +80,7 @@ def print_details(report: Report, console: Console) -> None:
         See `print_report`.
     """
     _print_claims(rows(report), report.findings, console)
+    _print_worst_cases(report, console)
     _print_every_too_large(report, console)
     _print_end(report, console)
 
@@ -272,6 +275,24 @@ def _cells_of_block(block: Block) -> dict[str, list[str]]:
 
 
 # ------------------------------------------------------------------ what is left to say
+
+
+def _print_worst_cases(report: Report, console: Console) -> None:
+    """The worst instance that a search found for each stage, and how tight it makes a bound."""
+    if not report.searched:
+        return
+    console.print("[bold]Worst cases found[/bold]")
+    for case in report.searched:
+        how = "" if math.isnan(case.ratio) else f"best ratio found: {number(case.ratio)}"
+        if not math.isnan(case.tightness):
+            how += f" (tightness {case.tightness:.2f})"
+        effort = f"{case.evaluations:,} evaluations"
+        parts = [part for part in (how, escape(case.description), effort) if part]
+        stages = {other.stage for other in report.searched if other.claim == case.claim}
+        stage = f", {case.stage}" if len(stages) > 1 else ""
+        text = f"  [bold]{case.claim}[/bold]{escape(stage)}: " + "; ".join(parts)
+        console.print(text, soft_wrap=True)
+    console.print()
 
 
 def _print_too_large(report: Report, console: Console) -> None:

@@ -124,6 +124,24 @@ def test_a_false_statement_is_refuted_by_proof():
     assert "proof" in done.stdout
 
 
+@pytest.mark.compiled
+def test_a_search_saves_a_worst_instance_that_runs_again(tmp_path):
+    claim = "false-sketch-solve-rate-linear"
+    options = ("--evidence", "search", "--evaluations", 60, "--worst-cases", tmp_path)
+    done = call("run", claim, *options, "--json", tmp_path / "first.json")
+    assert done.returncode == 1, done.stderr
+    assert "best ratio found" in done.stdout
+    saved = tmp_path / f"worst-{claim}.npz"
+    again = call("run", claim, "--instance", saved)
+    assert again.returncode == 1, again.stderr
+    assert f"worst-{claim}" in again.stdout
+    assert call("run", "sketch-solve-rate", "--instance", saved).returncode == 0
+    content = saved.read_bytes()
+    call("run", claim, *options, "--json", tmp_path / "second.json")
+    assert (tmp_path / "second.json").read_bytes() == (tmp_path / "first.json").read_bytes()
+    assert saved.read_bytes() == content
+
+
 def test_a_saved_report_in_every_format(tmp_path):
     saved = tmp_path / "report.json"
     assert call("run", "excess-identity", "--instance", "flat", "--json", saved).returncode == 0
@@ -186,7 +204,7 @@ def test_own_problem(problem, form):
         (["run", "--seed", "x"], "--seed"),
         (["run", "--jobs", "0"], "--jobs"),
         (["run", "--unknown"], "--unknown"),
-        (["run", "--instance", "foo"], "no instance 'foo'; choose from flat"),
+        (["run", "--instance", "foo"], "no instance or file 'foo'; choose from flat"),
         (["run", "--json", "/nonexistent/r.json"], "the folder /nonexistent does not exist"),
         (["run", "--design", "{X}"], "--design and --target go together"),
         (["run", "--design", "gone.npy", "--target", "{Y}"], "gone.npy: no such file"),

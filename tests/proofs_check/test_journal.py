@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from proofs_check.claim import Bound, Kind, registry
-from proofs_check.finding import Certainty, Evidence, Finding, LeftOut, Verdict
+from proofs_check.finding import Certainty, Evidence, Finding, LeftOut, Searched, Verdict
 from proofs_check.journal import NAME, Journal, JournalError
 from proofs_check.report import as_dict
 from proofs_check.run import run
@@ -34,6 +34,10 @@ OUTCOMES = [
     ),
     Outcome(1, settled=LeftOut("dense-rate", "flat", False, "too large", True)),
     Outcome(2, settled=[FINDING]),
+    Outcome(
+        3, settled=[FINDING], saved={"worst-dense-rate": "UEs="},
+        searched=(Searched("dense-rate", "every step", "worst-dense-rate", "flat", 0.9, 0.8, 7),),
+    ),
     Outcome(0, 32, 64, {"a": [5e-324, 1e308]}, seconds=0.5),
 ]  # fmt: skip
 
@@ -86,7 +90,11 @@ def test_a_changed_earlier_record_is_refused(written, seed):
 @pytest.mark.parametrize("change", ["lost", "doubled", "moved"])
 def test_a_lost_doubled_or_moved_record_is_refused(written, change):
     lines = (written / NAME).read_bytes().splitlines(keepends=True)
-    order = {"lost": [0, 2, 3, 4], "doubled": [0, 1, 1, 2, 3, 4], "moved": [0, 2, 1, 3, 4]}[change]
+    order = {
+        "lost": [0, 2, 3, 4, 5],
+        "doubled": [0, 1, 1, 2, 3, 4, 5],
+        "moved": [0, 2, 1, 3, 4, 5],
+    }[change]
     (written / NAME).write_bytes(b"".join(lines[i] for i in order))
     with pytest.raises(JournalError, match="does not match its checksum"):
         resumed(written)
@@ -217,7 +225,7 @@ def test_ctrl_c_ends_soon_with_what_is_known(tmp_path, jobs):
         (["--resume"], "--resume needs --journal DIR"),
         (["--backend", "cloud"], "--backend must be one of processes, dask; got 'cloud'"),
         (["--backend", "dask"], "--backend dask and --scheduler tcp://HOST:PORT go together"),
-        (["--journal", "{file}"], "cannot be used"),
+        (["--journal", "{file}"], "could not use"),
     ],
 )
 def test_mistakes_are_one_line(tmp_path, options, message):
