@@ -70,13 +70,18 @@ class Report:
         """What a command should exit with.
 
         0: all confirmed; 1: something refuted; 3: nothing refuted, something undecided;
-        4: nothing refuted, and the run could not finish.
+        4: nothing refuted, and the run could not finish. That no trials could decide a claim on
+        the instance where a search found it tightest is no fault.
         """
         if self.count(Verdict.REFUTED):
             return 1
         if self.failure is not None:
             return 4
-        return 3 if self.count(Verdict.UNDECIDED) or self.interrupted else 0
+        undecided = any(
+            finding.verdict is Verdict.UNDECIDED and finding.evidence is not Evidence.SEARCH
+            for finding in self.findings
+        )
+        return 3 if undecided or self.interrupted else 0
 
     @property
     def without_real_data(self) -> list[str]:
@@ -117,7 +122,7 @@ def assign(
     Returns
     -------
     list of Task
-        Searches first, then instance by instance, so that a process meets few of them.
+        Instance by instance, so that a process meets few of them; searches last.
     """
     random = sum(claim.kind is not Kind.DETERMINISTIC for claim in claims)
     share = alpha / max(1, random * random_tasks(len(instances), evidence))
@@ -128,12 +133,13 @@ def assign(
         for claim in claims
         if Evidence.SEARCH in evidence
     ]  # fmt: skip
-    return searches + [
+    given = [
         Task(claim.id, instance, files, profile, seed, share, kind)
         for instance in instances
         for claim in claims
         for kind in _means(claim, evidence)
     ]
+    return given + searches
 
 
 SEARCH = "search"
@@ -254,7 +260,7 @@ class _Progress:
                 for a in range(start, stop, step):
                     b = min(stop, a + step)
                     later.append(((b - a) * pace, Batch(number, task, a, b)))
-        # real, large instances come last in the catalogue: they go first
+        # searches and real, large instances come last in the list: they go first
         return first[::-1] + _grouped(later)
 
 

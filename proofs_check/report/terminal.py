@@ -58,7 +58,7 @@ def print_report(report: Report, console: Console) -> None:
         print_details(report, console)
         return
     _print_rows(rows(report), console, several=len(report.evidence) > 1)
-    doubtful = [f for f in report.findings if f.verdict is not Verdict.CONFIRMED]
+    doubtful = [f for f in report.findings if _is_doubtful(f)]
     if doubtful:
         console.print("[bold]Not confirmed[/bold]\n")
         _print_claims(rows(report), doubtful, console)
@@ -68,6 +68,13 @@ def print_report(report: Report, console: Console) -> None:
     _print_worst_cases(report, console)
     _print_too_large(report, console)
     _print_end(report, console)
+
+
+def _is_doubtful(finding: Finding) -> bool:
+    """Refuted, or undecided where that was not to be expected: a search looks for such cases."""
+    if finding.verdict is Verdict.UNDECIDED:
+        return finding.evidence is not Evidence.SEARCH
+    return finding.verdict is Verdict.REFUTED
 
 
 def print_details(report: Report, console: Console) -> None:
@@ -281,7 +288,11 @@ def _print_worst_cases(report: Report, console: Console) -> None:
     """The worst instance that a search found for each stage, and how tight it makes a bound."""
     if not report.searched:
         return
-    console.print("[bold]Worst cases found[/bold]")
+    console.print(
+        "[bold]Worst cases found[/bold] (a bound that is attained there stays undecided: no number "
+        "of trials tells it from one that is exceeded by a hair)",
+        soft_wrap=True,
+    )
     for case in report.searched:
         how = "" if math.isnan(case.ratio) else f"best ratio found: {number(case.ratio)}"
         if not math.isnan(case.tightness):

@@ -127,7 +127,7 @@ def test_a_false_statement_is_refuted_by_proof():
 @pytest.mark.compiled
 def test_a_search_saves_a_worst_instance_that_runs_again(tmp_path):
     claim = "false-sketch-solve-rate-linear"
-    options = ("--evidence", "search", "--evaluations", 60, "--worst-cases", tmp_path)
+    options = ("--evidence", "search", "--evaluations", 150, "--worst-cases", tmp_path)
     done = call("run", claim, *options, "--json", tmp_path / "first.json")
     assert done.returncode == 1, done.stderr
     assert "best ratio found" in done.stdout
