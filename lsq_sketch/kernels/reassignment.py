@@ -9,7 +9,7 @@ import numpy as np
 from numba import njit
 
 from .embedding import gather, locate
-from .factorization import SQUARED, dot, exponential
+from .factorization import SQUARED, dot, exponential, log_one_plus
 
 GAUSS_NEWTON, MAJORIZER = 0, 1
 
@@ -238,14 +238,36 @@ def expand_ids(slopes, firsts, seconds, bounds, weights, damping, chunk, codewor
         out[j, f + width] = np.float32(1)
 
 
+@njit(cache=True, nogil=True, error_model="numpy")
+def _rise(loss, scores, steps, labels):
+    """How much the summed loss of rows rises with steps of their scores."""
+    before, after = 0.0, 0.0
+    for i in range(scores.size):
+        z, y = np.float64(scores[i]), np.float64(labels[i])
+        moved = np.float64(scores[i] + steps[i])
+        if loss == SQUARED:
+            before += (z - y) * (z - y)
+            after += (moved - y) * (moved - y)
+        else:
+            before += max(z, 0.0) - z * y + log_one_plus(exponential(-min(abs(z), 700.0)))
+            e = exponential(-min(abs(moved), 700.0))
+            after += max(moved, 0.0) - moved * y + log_one_plus(e)
+    return after - before
+
+
 @njit(cache=True, nogil=True)
 def move_to_least(
-    costs, slopes, labels, bounds, loss, curvature, chunk, codewords, margin,
+    costs, slopes, labels, bounds, weights, loss, curvature, chunk, codewords, penalties, margin,
     assigned, scores, firsts, seconds,
 ):  # fmt: skip
-    """Move each ID with rows to its column of least cost; scores and derivatives follow."""
+    """Move each ID with rows to its column of least cost; scores and derivatives follow.
+
+    Costs are of parabolas: a move that does not lower the loss itself, by more than ``margin``,
+    is not made.
+    """
     n_codewords, width = codewords.shape
     first = chunk * width
+    steps = np.empty(np.max(np.diff(bounds)), np.float32)
     for j in range(assigned.size):
         start, stop = bounds[j], bounds[j + 1]
         if start == stop:
@@ -260,11 +282,14 @@ def move_to_least(
         best = 0
         while cost[best] > least:
             best += 1
-        assigned[j] = best
+        own = scores[start:stop]
         for i in range(start, stop):
             row = slopes[i, first : first + width]
-            scores[i] += dot(row, codewords[best], width) - dot(row, codewords[old], width)
-        parabolas(
-            loss, curvature, scores[start:stop], labels[start:stop],
-            firsts[start:stop], seconds[start:stop],
-        )  # fmt: skip
+            steps[i - start] = dot(row, codewords[best], width) - dot(row, codewords[old], width)
+        rise = weights[j] * _rise(loss, own, steps, labels[start:stop])
+        if rise + penalties[best] - penalties[old] >= -margin:
+            continue
+        assigned[j] = best
+        for i in range(stop - start):
+            own[i] += steps[i]
+        parabolas(loss, curvature, own, labels[start:stop], firsts[start:stop], seconds[start:stop])

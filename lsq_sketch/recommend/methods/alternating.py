@@ -25,6 +25,9 @@ STATES = ("keep", "reset")
 LARGEST_EXACT = 8
 """Codewords a chunk up to which each is tried on every row, where the choice is left to us."""
 
+WORK_A_ROW = 400
+"""Multiplications of IDs by codewords in the time of two epochs, for each row and column."""
+
 ROWS_AT_ONCE = 8192
 """Rows of a block of IDs, unless one ID has more."""
 
@@ -49,13 +52,13 @@ class AlternatingOptions:
     reassign_until : float
         Share of all epochs after which no ID moves.
     evaluation : {"auto", "exact", "quadratic"}
-        Exact: each codeword is tried on each of the ID's rows. Quadratic: by gradient and
-        curvature, one pass over the rows whatever the number of codewords; exact for squared
-        loss and factor models. Auto: exact up to 8 codewords a chunk, for logistic loss and
-        factor models.
+        Exact: each codeword is tried on each of the ID's rows. Quadratic: the best is chosen by
+        gradient and curvature, one pass over the rows whatever the number of codewords, and a
+        move is made if it lowers the loss itself; as good as exact for squared loss. Auto: exact
+        up to 8 codewords a chunk, for logistic loss and factor models.
     curvature : {"gauss-newton", "majorizer"}
         Of the quadratic evaluation of logistic loss: its second derivative, or that of a parabola
-        above it, which never raises the loss.
+        above it, whose moves are shorter.
     damping : float
         Multiplies the curvature; above 1, moves are shorter.
     margin : float
@@ -70,6 +73,9 @@ class AlternatingOptions:
         Rows looked at, spread evenly over all; None: all rows, of a memory map 2^22.
     max_rows_per_id : int
         Rows looked at for one ID; the others are taken to be like them. Bounds the memory.
+    chunks_at_once : int or None
+        Chunks reassigned after an epoch, in turn; None: as many as take about the time of two
+        training epochs, so all unless codewords are very many.
     optimizer_state : {"keep", "reset"}
         Whether the optimiser's running means of the codebooks are set to zero when IDs move.
     """
@@ -80,20 +86,22 @@ class AlternatingOptions:
     reassign_every: int = 1
     reassign_until: float = 1.0
     evaluation: str = "quadratic"
-    curvature: str = "majorizer"
+    curvature: str = "gauss-newton"
     damping: float = 1.0
     margin: float = 0.0
     norm_penalty: float = 0.0
     popularity_prior: float = 0.0
     max_rows: int | None = None
     max_rows_per_id: int = 1 << 16
+    chunks_at_once: int | None = None
     optimizer_state: str = "keep"
 
     def __post_init__(self) -> None:
         for name in ("n_chunks", "first_epoch", "reassign_every", "max_rows_per_id"):
             _validate.integer(getattr(self, name), name, low=1)
-        if self.max_rows is not None:
-            _validate.integer(self.max_rows, "max_rows", low=1)
+        for name in ("max_rows", "chunks_at_once"):
+            if getattr(self, name) is not None:
+                _validate.integer(getattr(self, name), name, low=1)
         _validate.choice(self.evaluation, "evaluation", EVALUATIONS)
         _validate.choice(self.curvature, "curvature", CURVATURES)
         _validate.choice(self.optimizer_state, "optimizer_state", STATES)
@@ -190,10 +198,13 @@ class AlternatingEmbedding(GatherTable):
         expanded = np.empty((self.n_chunks, self.n_features, self.n_codewords), np.float32)
         for chunk in range(self.n_chunks):
             kernels.expand_codewords(self.codewords(chunk), penalties[chunk], expanded[chunk])
+        chunks = self._chunks(context.epoch, len(rows))
         pieces = list(self._blocks(starts))
 
         def move(piece: tuple[int, int]) -> int:
-            return self._move_block(context, rows, order, starts, penalties, expanded, *piece)
+            return self._move_block(
+                context, rows, order, starts, penalties, expanded, chunks, *piece
+            )
 
         with single_threaded_blas():
             return sum(for_each(move, pieces))
@@ -206,6 +217,16 @@ class AlternatingEmbedding(GatherTable):
             return train
         places = (np.arange(wanted) + context.rng.random()) * (len(train) / wanted)
         return train.subset(places.astype(np.int64))
+
+    def _chunks(self, epoch: int, rows: int) -> list[int]:
+        """Whose turn it is."""
+        at_once = self.options.chunks_at_once
+        if at_once is None:
+            work = self.cardinality * self.n_codewords * self.n_features
+            at_once = int(WORK_A_ROW * self.dim * rows / (2 * work))
+        at_once = min(max(at_once, 1), self.n_chunks)
+        turn = (epoch - self.options.first_epoch) // self.options.reassign_every
+        return [(turn * at_once + c) % self.n_chunks for c in range(at_once)]
 
     def _penalties(self) -> np.ndarray:
         """What each codeword adds to an ID's loss, (chunks, codewords)."""
@@ -239,6 +260,7 @@ class AlternatingEmbedding(GatherTable):
         starts: np.ndarray,
         penalties: np.ndarray,
         expanded: np.ndarray,
+        chunks: list[int],
         first: int,
         stop: int,
     ) -> int:
@@ -256,7 +278,7 @@ class AlternatingEmbedding(GatherTable):
         if not exactly:
             kernels.parabolas(loss, curvature, scores, labels, firsts, seconds)
         moved = 0
-        for chunk in range(self.n_chunks):
+        for chunk in chunks:
             codewords = self.codewords(chunk)
             before = self.assignments[first:stop, chunk]
             assigned = before.copy()
@@ -272,8 +294,9 @@ class AlternatingEmbedding(GatherTable):
                     chunk, codewords, assigned, of_ids,
                 )  # fmt: skip
                 kernels.move_to_least(
-                    of_ids @ expanded[chunk], slopes, labels, bounds, loss, curvature,
-                    chunk, codewords, options.margin, assigned, scores, firsts, seconds,
+                    of_ids @ expanded[chunk], slopes, labels, bounds, weights, loss, curvature,
+                    chunk, codewords, penalties[chunk], options.margin,
+                    assigned, scores, firsts, seconds,
                 )  # fmt: skip
             moved += int(np.count_nonzero(assigned != before))
             self.assign(chunk, assigned, first)

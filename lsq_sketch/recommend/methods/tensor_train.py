@@ -11,6 +11,9 @@ from ...kernels import composition as kernels
 from ...rng import generator
 from .base import Parameter, Table, sum_by_id
 
+START_SCALE = 0.65
+"""Starting values of cores, beside those that give vectors of the usual size."""
+
 
 class TensorTrain(Table):
     """A product of three small matrices, chosen by the digits of the ID.
@@ -45,8 +48,9 @@ class TensorTrain(Table):
         self.factors = balanced_factors(dim)
         self.rank = self._largest_rank(params_per_dim * dim)
         shapes = self._shapes(self.rank)
-        # products of three, rank^2 terms, with variance 1 / (3 dim) as the entries of other tables
-        reach = np.sqrt(3) * (3 * dim * self.rank**2) ** (-1 / 6)
+        # products of three, rank^2 terms; of variance 1 / (3 dim) like the entries of other tables
+        # they would move too fast: every entry of a core is shared by many IDs
+        reach = START_SCALE * np.sqrt(3) * (3 * dim * self.rank**2) ** (-1 / 6)
         for name, shape in zip(("first", "second", "third"), shapes, strict=True):
             core = random.uniform(-reach, reach, shape)
             if dim == 1 and name == "third":  # biases begin at zero

@@ -415,6 +415,20 @@ def test_when_ids_move(options, expected, monkeypatch):
     assert seen == expected
 
 
+def test_chunks_take_turns():
+    """Given, or as many as can be afforded: all here, one where codewords are very many."""
+    table = AlternatingEmbedding(50, 8, 6, options=AlternatingOptions(chunks_at_once=3))
+    assert [table._chunks(epoch, 100) for epoch in (1, 2, 3)] == [[0, 1, 2], [3, 0, 1], [2, 3, 0]]
+    assert AlternatingEmbedding(8451, 32, 64)._chunks(1, 80_000) == [0, 1, 2, 3]
+    many = AlternatingEmbedding(8451, 32, 4096, options=AlternatingOptions(first_epoch=2))
+    assert [many._chunks(epoch, 80_000) for epoch in range(2, 7)] == [[0], [1], [2], [3], [0]]
+    model, train = trained(chunks_at_once=1)
+    before = model.tables[0].assignments.copy()
+    reassign(model, train)
+    changed = (before != model.tables[0].assignments).any(axis=0)
+    assert changed.tolist() == [True, False, False, False]
+
+
 @pytest.mark.parametrize("state", ["keep", "reset"])
 def test_the_optimisers_state_at_the_switch(state):
     model, train = trained(optimizer_state=state)

@@ -95,11 +95,14 @@ def test_biases_begin_at_zero_but_can_move(method):
     assert any(parameter.gradient.any() for parameter in table.parameters.values())
 
 
-@pytest.mark.parametrize("method", TWINS)
-def test_starting_values_have_the_size_of_a_full_tables(method):
-    """Entries of variance 1/(3 dim), within a factor of two, over many draws."""
-    entries = [make_table(method, 2000, 32, 64, rng=seed).table() for seed in range(5)]
-    assert 0.5 < np.std(entries) * np.sqrt(96) < 2 if method != "dhe" else np.std(entries) > 0
+@pytest.mark.parametrize(
+    ("method", "scale"),
+    [("hash-embedding", 1), ("robe", 1), ("low-dimensional", 1), ("tensor-train", 0.65**3)],
+)
+def test_starting_values_have_the_size_of_a_full_tables(method, scale):
+    """Entries of variance 1/(3 dim), within a third, over many draws; those of cores smaller."""
+    entries = [make_table(method, 2000, 32, 64, rng=seed).table() for seed in range(10)]
+    assert 2 / 3 < np.std(entries) * np.sqrt(96) / scale < 3 / 2
 
 
 @pytest.mark.parametrize(
