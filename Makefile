@@ -33,7 +33,7 @@ benchmarks: $(STAMP)  ## ours beside the peers'
 
 verdicts: $(STAMP)  ## a full run (ten minutes), and its verdicts into the README
 	mkdir -p output
-	$(BIN)/proofs-check run --profile full --json output/verdicts.json
+	$(BIN)/proofs-check run --profile full --evidence all --json output/verdicts.json
 	$(BIN)/python -m proofs_check.report.readme output/verdicts.json README.md
 
 clean:

@@ -20,9 +20,9 @@ from rich.table import Table
 
 import benchmarks
 from lsq_sketch import __version__
+from lsq_sketch.console import console, fail, run_app
+from lsq_sketch.files import write_whole
 from lsq_sketch.threads import thread_count
-from proofs_check.console import console, fail, run_app
-from proofs_check.files import write_whole
 
 from .timing import Benchmark, Timing, measure
 

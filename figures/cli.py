@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
-from proofs_check.console import console, fail, progress_bar, run_app
+from lsq_sketch.console import console, fail, progress_bar, run_app
 from proofs_check.instances import unavailable
 
 from .columns import Columns

@@ -10,7 +10,7 @@ from pathlib import Path
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from proofs_check.files import write_whole
+from lsq_sketch.files import write_whole
 
 from .registry import Recipe, registry
 from .run import source_root

@@ -11,7 +11,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from lsq_sketch import __version__
-from proofs_check.files import write_whole
+from lsq_sketch.files import write_whole
 
 from . import style
 from .columns import Columns

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from lsq_sketch import __version__
-from proofs_check.files import write_whole
+from lsq_sketch.files import write_whole
 
 from .columns import Columns
 from .trials import Progress

@@ -17,8 +17,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from lsq_sketch import LeastSquares, TooLargeError
-
-from .files import write_whole
+from lsq_sketch.files import write_whole
 
 INSTANCE_SEED = 20230
 """Instances are fixed: the seed of a run changes the trials, not the problems."""

@@ -11,8 +11,8 @@ import typer
 
 from lsq_sketch import LeastSquares, TooLargeError
 from lsq_sketch.cce import NOISES
+from lsq_sketch.console import INTERRUPTED, console, fail, progress_bar
 
-from .console import INTERRUPTED, console, fail, progress_bar
 from .instances import InstanceError, catalogue, read_matrix, unavailable
 from .planning import (
     BUDGET,

@@ -17,8 +17,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from lsq_sketch import __version__
+from lsq_sketch.files import write_whole
 
-from .files import write_whole
 from .planning import GIVEN, NUMBER_BYTES, RANDOM, WORST, Memory, Plan, Row
 from .simulation import Estimate, Measured
 

@@ -10,14 +10,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from lsq_sketch.files import write_whole
+from lsq_sketch.versions import versions
+
 from .backends import BackendError, Executor, executor
 from .claim import Claim, Kind, registry
-from .files import write_whole
 from .finding import Evidence, Finding, LeftOut, Searched, Verdict
 from .journal import Journal
 from .profile import PROFILES
 from .verify import Examination
-from .versions import versions
 from .work import Batch, Outcome, Task, TrialError
 
 ALPHA = 0.01

@@ -7,10 +7,10 @@ from typing import Annotated
 import typer
 
 from lsq_sketch import __version__
+from lsq_sketch.console import run_app
+from lsq_sketch.variadic import VariadicCommand
 
-from ..console import run_app
 from ..planning_cli import plan_command
-from ..variadic import VariadicCommand
 from . import claims, report, run, selftest
 
 app = typer.Typer(

@@ -8,8 +8,9 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
+from lsq_sketch.console import console, fail
+
 from ..claim import Claim, registry
-from ..console import console, fail
 
 
 def list_claims() -> None:

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from ..console import console, fail
+from lsq_sketch.console import console, fail
+
 from ..report import (
     ReportFileError,
     print_details,

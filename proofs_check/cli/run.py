@@ -9,9 +9,10 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
+from lsq_sketch.console import INTERRUPTED, console, fail, progress_bar
+
 from ..backends import BackendError
 from ..claim import registry
-from ..console import INTERRUPTED, console, fail, progress_bar
 from ..finding import Evidence
 from ..instances import InstanceError, catalogue, from_files, unavailable
 from ..journal import JournalError

@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from ..console import console, progress_bar
+from lsq_sketch.console import console, progress_bar
+
 from ..report import STYLES, number
 from ..selftest import Rate, Rates, measure_rates, selftest
 

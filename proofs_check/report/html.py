@@ -11,8 +11,9 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from lsq_sketch.files import write_whole
+
 from ..claim import Claim, Kind, Section
-from ..files import write_whole
 from ..finding import Evidence, Finding, LeftOut, Verdict
 from ..instances import catalogue
 from ..run import Report

@@ -6,8 +6,9 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from lsq_sketch.files import write_whole
+
 from ..claim import Kind
-from ..files import write_whole
 from ..finding import Finding, Verdict
 from ..run import Report
 from .commands import repeat_finding, repeat_run

@@ -9,12 +9,13 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from lsq_sketch.files import write_whole
+from lsq_sketch.versions import versions
+
 from ..claim import registry
-from ..files import write_whole
 from ..finding import Evidence, Finding, LeftOut, Searched
 from ..instances import unavailable
 from ..run import Report
-from ..versions import versions
 from .schema import SCHEMA_VERSION, mistakes
 
 

@@ -11,8 +11,9 @@ import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from lsq_sketch.files import write_whole
+
 from ..claim import Kind, Section, registry
-from ..files import write_whole
 from ..finding import Certainty, Finding, Verdict
 from ..run import Report
 from ..selftest import Pair, selftest

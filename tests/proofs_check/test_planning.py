@@ -18,6 +18,8 @@ from rich.console import Console
 from scipy import stats
 
 from lsq_sketch import LeastSquares, dense_cce, threads
+from lsq_sketch.console import run_app
+from lsq_sketch.variadic import VariadicCommand, repeat_names
 from proofs_check import planning
 from proofs_check.claims import (
     dense_count_sketch_rate,
@@ -26,7 +28,6 @@ from proofs_check.claims import (
 )
 from proofs_check.claims import dense_rate as dense_rate_claim
 from proofs_check.claims import whitened_law as whitened_law_claim
-from proofs_check.console import run_app
 from proofs_check.contraction import (
     Contraction,
     Quadrature,
@@ -48,7 +49,6 @@ from proofs_check.planning_report import (
     write_picture,
 )
 from proofs_check.simulation import FLOOR, Run, measure, trajectories
-from proofs_check.variadic import VariadicCommand, repeat_names
 from tests.checks import heed_interrupts
 
 BOTH = ("worst", "random")
@@ -697,10 +697,10 @@ def test_interrupted_plans_say_what_is_known(monkeypatch, capsys, files):
 def test_ctrl_c_ends_at_once(files):
     program = (
         "import sys, typer\n"
-        "from proofs_check.console import run_app\n"
+        "from lsq_sketch.console import run_app\n"
         "from proofs_check import planning\n"
         "from proofs_check.planning_cli import plan_command\n"
-        "from proofs_check.variadic import VariadicCommand\n"
+        "from lsq_sketch.variadic import VariadicCommand\n"
         "first = planning.trajectories\n"
         "def announced(*arguments):\n"
         "    print('begun', flush=True)\n"

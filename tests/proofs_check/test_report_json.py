@@ -7,6 +7,7 @@ from dataclasses import fields
 import pytest
 from jsonschema import Draft202012Validator
 
+from lsq_sketch.versions import versions
 from proofs_check.claim import Kind, registry
 from proofs_check.finding import Certainty, Evidence, Finding, LeftOut, Verdict
 from proofs_check.profile import PROFILES
@@ -21,7 +22,6 @@ from proofs_check.report import (
     write_json,
 )
 from proofs_check.run import run
-from proofs_check.versions import versions
 from tests.proofs_check.reports import every_claim, everything
 
 
