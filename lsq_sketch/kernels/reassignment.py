@@ -211,6 +211,13 @@ def expand_ids(slopes, firsts, seconds, bounds, weights, damping, chunk, codewor
     width = codewords.shape[1]
     first = chunk * width
     H = np.empty((width, width), np.float32)
+    flat = H.reshape(-1)
+    kept = np.empty(width * (width + 1) // 2, np.int64)
+    f = 0
+    for a in range(width):
+        for b in range(a + 1):
+            kept[f] = a * width + b
+            f += 1
     g = np.empty(width, np.float32)
     for j in range(assigned.size):
         H[:] = np.float32(0)
@@ -225,17 +232,19 @@ def expand_ids(slopes, firsts, seconds, bounds, weights, damping, chunk, codewor
                     into[b] += scaled * row[b]
         weight = np.float32(weights[j])
         damped = np.float32(weights[j] * damping)
-        present, f = codewords[assigned[j]], 0
+        present = codewords[assigned[j]]
+        linear = out[j, kept.size :]
         for a in range(width):
-            linear = weight * g[a]
-            for b in range(width):
-                linear -= damped * H[a, b] * present[b]
-            out[j, width * (width + 1) // 2 + a] = linear
-            for b in range(a):
-                out[j, f + b] = damped * H[a, b]
-            out[j, f + a] = np.float32(0.5) * damped * H[a, a]
-            f += a + 1
-        out[j, f + width] = np.float32(1)
+            linear[a] = weight * g[a]
+        for b in range(width):  # H is symmetric: by rows, not one long sum for each entry
+            step, along = damped * present[b], H[b]
+            for a in range(width):
+                linear[a] -= step * along[a]
+        for a in range(width):
+            H[a, a] *= np.float32(0.5)
+        for f in range(kept.size):
+            out[j, f] = damped * flat[kept[f]]
+        out[j, kept.size + width] = np.float32(1)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -13,6 +13,7 @@ from ...kernels import reassignment as kernels
 from ...kernels.factorization import LOGISTIC, SQUARED
 from ...rng import generator
 from ...threads import for_each, single_threaded_blas
+from ..seeding import seed_codewords
 from .base import GatherTable, Term, chunk_width, random_codebook
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ STATES = ("keep", "reset")
 LARGEST_EXACT = 8
 """Codewords a chunk up to which each is tried on every row, where the choice is left to us."""
 
-WORK_A_ROW = 400
+WORK_A_ROW = 200
 """Multiplications of IDs by codewords in the time of two epochs, for each row and column."""
 
 ROWS_AT_ONCE = 8192
@@ -33,6 +34,9 @@ ROWS_AT_ONCE = 8192
 
 FLOATS_AT_ONCE = 1 << 20
 """Costs and coefficients of a block of IDs."""
+
+LEAST_SAMPLE, SAMPLE_PER_CODEWORD = 1024, 16
+"""IDs that codewords are seeded from: the larger of the two, or all."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +72,8 @@ class AlternatingOptions:
         Gaussian prior on the ID's vector, which weighs most where rows are few.
     popularity_prior : float
         Times minus the logarithm of a codeword's share of all IDs, likewise: IDs of few rows
-        gather in the codewords that many have.
+        gather in the codewords that many have. At 1 it is the length of the code (in nats; with
+        squared loss a nat is twice the mean squared error).
     max_rows : int or None
         Rows looked at, spread evenly over all; None: all rows, of a memory map 2^22.
     max_rows_per_id : int
@@ -78,6 +83,14 @@ class AlternatingOptions:
         training epochs, so all unless codewords are very many.
     optimizer_state : {"keep", "reset"}
         Whether the optimiser's running means of the codebooks are set to zero when IDs move.
+    seed_until : float
+        Share of all epochs up to which codebooks are seeded anew before IDs move: from k-means
+        of the vectors that would be best for the IDs' own rows. For factor models only.
+    seeded_at_once : int
+        Chunks seeded anew after an epoch, in turn.
+    seed_rows : float
+        Nothing is seeded anew where IDs have fewer rows on average than this times ``dim``: their
+        rows do not tell what vector they should have.
     """
 
     n_chunks: int = 4
@@ -90,14 +103,19 @@ class AlternatingOptions:
     damping: float = 1.0
     margin: float = 0.0
     norm_penalty: float = 0.0
-    popularity_prior: float = 0.0
+    popularity_prior: float = 0.6
     max_rows: int | None = None
     max_rows_per_id: int = 1 << 16
     chunks_at_once: int | None = None
     optimizer_state: str = "keep"
+    seed_until: float = 0.5
+    seeded_at_once: int = 2
+    seed_rows: float = 4.0
 
     def __post_init__(self) -> None:
-        for name in ("n_chunks", "first_epoch", "reassign_every", "max_rows_per_id"):
+        for name in (
+            "n_chunks", "first_epoch", "reassign_every", "max_rows_per_id", "seeded_at_once",
+        ):  # fmt: skip
             _validate.integer(getattr(self, name), name, low=1)
         for name in ("max_rows", "chunks_at_once"):
             if getattr(self, name) is not None:
@@ -105,15 +123,17 @@ class AlternatingOptions:
         _validate.choice(self.evaluation, "evaluation", EVALUATIONS)
         _validate.choice(self.curvature, "curvature", CURVATURES)
         _validate.choice(self.optimizer_state, "optimizer_state", STATES)
-        for name in ("start_scale", "damping", "margin", "norm_penalty", "popularity_prior"):
+        for name in (
+            "start_scale", "damping", "margin", "norm_penalty", "popularity_prior", "seed_rows",
+        ):  # fmt: skip
             value = getattr(self, name)
             if not (np.isfinite(value) and value >= 0):
                 raise ValueError(f"{name} must be a finite number of at least 0, got {value}.")
-        if not 0 <= self.reassign_until <= 1:
-            raise ValueError(
-                f"reassign_until must be a share of the epochs from 0 to 1, got "
-                f"{self.reassign_until}."
-            )
+        for name in ("reassign_until", "seed_until"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(
+                    f"{name} must be a share of the epochs from 0 to 1, got {getattr(self, name)}."
+                )
 
 
 MAPPED_ROWS = 1 << 22
@@ -125,7 +145,10 @@ class AlternatingEmbedding(GatherTable):
 
     Assignments start at random, codebooks are trained by gradient, and after an epoch each ID
     moves, chunk by chunk, to the codeword with the least loss on its own training rows, all else
-    fixed. An ID's rows are its own within its field, so all IDs of a field move at once. No table
+    fixed. Where IDs have many rows, codebooks are seeded anew in the first epochs, or moves would
+    soon end where no single one helps. IDs of few rows are held back by the popularity of
+    codewords, or they would fit noise. An ID's rows are its own within its field, so all IDs of a
+    field move at once. No table
     is ever formed: what is held beside codebooks and assignments is one block of IDs a thread.
 
     ``H`` of a chunk is the assignment matrix ``A``, one 1 in each row.
@@ -168,8 +191,10 @@ class AlternatingEmbedding(GatherTable):
         return self.codebook.value[first : first + self.n_codewords]
 
     def after_epoch(self, context: EpochContext) -> None:
-        """Let IDs move, if it is time."""
+        """Seed codebooks anew, and let IDs move, if it is time."""
         options = self.options
+        if self._seeds(context):
+            self.seed_anew(context)
         waited = context.epoch - options.first_epoch
         last = options.reassign_until * context.epochs
         if waited < 0 or waited % options.reassign_every or context.epoch > last:
@@ -194,7 +219,7 @@ class AlternatingEmbedding(GatherTable):
         rows = self._rows(context)
         ids = np.ascontiguousarray(rows.ids[:, context.field])
         order, starts = kernels.sort_by_id(ids, self.cardinality)
-        penalties = self._penalties()
+        penalties = self._penalties(self._nat(context, rows))
         expanded = np.empty((self.n_chunks, self.n_features, self.n_codewords), np.float32)
         for chunk in range(self.n_chunks):
             kernels.expand_codewords(self.codewords(chunk), penalties[chunk], expanded[chunk])
@@ -208,6 +233,115 @@ class AlternatingEmbedding(GatherTable):
 
         with single_threaded_blas():
             return sum(for_each(move, pieces))
+
+    def _seeds(self, context: EpochContext) -> bool:
+        """Whether it is time to seed codebooks anew, and there are rows enough."""
+        options = self.options
+        in_time = options.first_epoch <= context.epoch <= options.seed_until * context.epochs
+        if not in_time or self.dim == 1 or not context.model.scores_are_linear:
+            return False
+        seen = np.count_nonzero(context.frequencies())
+        return bool(len(context.train) >= options.seed_rows * self.dim * seen)
+
+    def seed_anew(self, context: EpochContext) -> None:
+        """Seed some chunks' codebooks anew by the loss, and give every ID its best codeword.
+
+        Parameters
+        ----------
+        context : EpochContext
+
+        Notes
+        -----
+        The prior on an ID's vector in a chunk is a Gaussian with the codewords' mean square.
+        """
+        rows = self._rows(context)
+        order, starts = kernels.sort_by_id(
+            np.ascontiguousarray(rows.ids[:, context.field]), self.cardinality
+        )
+        turn = (context.epoch - self.options.first_epoch) * self.options.seeded_at_once
+        with single_threaded_blas():
+            for i in range(min(self.options.seeded_at_once, self.n_chunks)):
+                self._seed_chunk(context, rows, order, starts, (turn + i) % self.n_chunks)
+
+    def _seed_chunk(
+        self,
+        context: EpochContext,
+        rows: Any,
+        order: np.ndarray,
+        starts: np.ndarray,
+        chunk: int,
+    ) -> None:
+        sample = np.flatnonzero(np.diff(starts))
+        wanted = max(LEAST_SAMPLE, SAMPLE_PER_CODEWORD * self.n_codewords)
+        if wanted < len(sample):
+            sample = np.sort(context.rng.choice(sample, wanted, replace=False))
+        of_sample = [order[starts[j] : starts[j + 1]] for j in sample]
+        ends = np.concatenate([[0], np.cumsum([len(own) for own in of_sample])])
+        features = self._parabolas_of(context, rows, np.concatenate(of_sample), ends, chunk, sample)
+        nat = self._nat(context, rows)
+        mean_square = max(float((self.codewords(chunk).astype(np.float64) ** 2).mean()), 1e-3)
+        codewords, penalties = seed_codewords(
+            features, self.n_codewords, nat / mean_square, nat * self.options.popularity_prior,
+            context.rng,
+        )  # fmt: skip
+        expanded = np.empty((self.n_features, self.n_codewords), np.float32)
+        kernels.expand_codewords(codewords, penalties, expanded)
+
+        def assign(piece: tuple[int, int]) -> None:
+            first, stop = piece
+            ends = starts[first : stop + 1] - starts[first]
+            own = order[starts[first] : starts[stop]]
+            ids = np.arange(first, stop)
+            features = self._parabolas_of(context, rows, own, ends, chunk, ids)
+            chosen[first:stop] = (features @ expanded).argmin(axis=1)
+
+        chosen = np.empty(self.cardinality, self.assignments.dtype)
+        for_each(assign, list(self._blocks(starts)))
+        self.assign(chunk, chosen)
+        first = chunk * self.n_codewords
+        self.codewords(chunk)[...] = codewords
+        for state in context.moments(self.codebook):
+            state[first : first + self.n_codewords] = 0
+
+    def _parabolas_of(
+        self,
+        context: EpochContext,
+        rows: Any,
+        order: np.ndarray,
+        starts: np.ndarray,
+        chunk: int,
+        ids: np.ndarray,
+    ) -> np.ndarray:
+        """Parabolas of some IDs' losses in one chunk, (n, features), from their sorted rows."""
+        out = np.zeros((len(ids), self.n_features), np.float32)
+        out[:, -1] = 1
+        for first, stop in self._blocks(starts):
+            chosen, bounds, weights = self._block_rows(order, starts, first, stop)
+            if not len(chosen):
+                continue
+            scores, slopes = context.model.field_slopes(
+                rows.ids[chosen], rows.dense[chosen], context.field
+            )
+            loss = SQUARED if context.model.loss == "squared" else LOGISTIC
+            firsts, seconds = np.empty_like(scores), np.empty_like(scores)
+            kernels.parabolas(
+                loss, kernels.GAUSS_NEWTON, scores, rows.labels[chosen], firsts, seconds
+            )
+            kernels.expand_ids(
+                np.ascontiguousarray(slopes[:, context.column : context.column + self.dim]),
+                firsts, seconds, bounds, weights, self.options.damping, chunk,
+                self.codewords(chunk), self.assignments[ids[first:stop], chunk], out[first:stop],
+            )  # fmt: skip
+        return out
+
+    def _nat(self, context: EpochContext, rows: Any) -> float:
+        """One nat of log-likelihood, in units of the loss."""
+        model = context.model
+        if model.loss == "logistic":
+            return 1.0
+        some = slice(None, None, max(1, len(rows) // ROWS_AT_ONCE))
+        scores = model.scores(rows.ids[some], rows.dense[some])
+        return 2 * float(((scores - rows.labels[some]).astype(np.float64) ** 2).mean())
 
     def _rows(self, context: EpochContext) -> Any:
         train, wanted = context.train, self.options.max_rows
@@ -228,7 +362,7 @@ class AlternatingEmbedding(GatherTable):
         turn = (epoch - self.options.first_epoch) // self.options.reassign_every
         return [(turn * at_once + c) % self.n_chunks for c in range(at_once)]
 
-    def _penalties(self) -> np.ndarray:
+    def _penalties(self, nat: float) -> np.ndarray:
         """What each codeword adds to an ID's loss, (chunks, codewords)."""
         out = np.zeros((self.n_chunks, self.n_codewords))
         for chunk in range(self.n_chunks):
@@ -237,7 +371,7 @@ class AlternatingEmbedding(GatherTable):
             if self.options.popularity_prior:
                 counts = np.bincount(self.assignments[:, chunk], minlength=self.n_codewords)
                 shares = (counts + 1) / (counts.sum() + self.n_codewords)
-                out[chunk] -= self.options.popularity_prior * np.log(shares)
+                out[chunk] -= nat * self.options.popularity_prior * np.log(shares)
         return out
 
     def _blocks(self, starts: np.ndarray) -> Iterator[tuple[int, int]]:
@@ -246,9 +380,9 @@ class AlternatingEmbedding(GatherTable):
         seen = np.minimum(np.diff(starts), self.options.max_rows_per_id)
         ends = np.concatenate([[0], np.cumsum(seen)])
         first = 0
-        while first < self.cardinality:
+        while first < len(seen):
             stop = int(np.searchsorted(ends, ends[first] + ROWS_AT_ONCE, side="right")) - 1
-            stop = min(max(stop, first + 1), first + most, self.cardinality)
+            stop = min(max(stop, first + 1), first + most, len(seen))
             yield first, stop
             first = stop
 

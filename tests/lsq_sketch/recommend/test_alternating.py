@@ -12,10 +12,12 @@ from hypothesis import strategies as st
 from lsq_sketch import threads
 from lsq_sketch.kernels import reassignment as kernels
 from lsq_sketch.kernels.factorization import LOGISTIC, SQUARED
+from lsq_sketch.recommend.data.synthetic import Synthetic
 from lsq_sketch.recommend.methods import alternating
 from lsq_sketch.recommend.methods.alternating import AlternatingEmbedding, AlternatingOptions
 from lsq_sketch.recommend.models import make_model
 from lsq_sketch.recommend.optimizers import Adam
+from lsq_sketch.recommend.seeding import quadratic_parts, seed_codewords
 from lsq_sketch.recommend.training import EpochContext, Trainer, TrainingOptions
 from lsq_sketch.recommend.workspace import Workspace
 from tests.strategies import seeds
@@ -245,8 +247,9 @@ def test_reassignment_never_raises_the_training_loss(name, settings, bias, seed,
     """`alternating-monotone`: exactly, and by parabolas that lie above the loss."""
     task = "binary" if name == "gmf" else "regression"
     data = random_data(seed=seed, n=150, sizes=(8, 12), task=task)
+    options = {**settings, "popularity_prior": 0.0}
     model = make_model(
-        name, (8, 12), 8, "alternating", n_codewords, seed, options=settings, bias=bias
+        name, (8, 12), 8, "alternating", n_codewords, seed, options=options, bias=bias
     )
     spread(model, seed)
     tables = [p for p in model.store.placed if p.table.method == "alternating"]
@@ -264,7 +267,7 @@ def test_one_field_ends_where_no_single_move_helps(name):
     """Brute force over every ID, chunk and codeword, with whole new scores for each."""
     task = "binary" if name == "gmf" else "regression"
     data = random_data(n=120, sizes=(6, 9), task=task)
-    options = {"evaluation": "exact", "n_chunks": 2}
+    options = {"evaluation": "exact", "n_chunks": 2, "popularity_prior": 0.0}
     model = spread(make_model(name, (6, 9), 4, "alternating", 4, 0, options=options), 5)
     place = model.store.placed[1]
     while place.table.reassign(context_of(model, data.train, place)):
@@ -485,3 +488,144 @@ def test_it_beats_random_assignments(name):
         trainer.run()
         best[method] = max(record.auc for record in trainer.history)
     assert best["alternating"] > best["ce"] + 0.05
+
+
+# Codebooks seeded anew --------------------------------------------------------------------------
+
+
+@given(st.integers(1, 4), st.integers(1, 5), seeds)
+def test_quadratic_parts_are_what_features_stand_for(width, n, seed):
+    """``features @ expanded`` is the parabola that curvatures and slopes describe."""
+    rng = np.random.default_rng(seed)
+    features = rng.standard_normal((n, width * (width + 3) // 2 + 1)).astype(np.float32)
+    features[:, -1] = 1
+    codewords = rng.standard_normal((3, width)).astype(np.float32)
+    expanded = np.empty((features.shape[1], 3), np.float32)
+    kernels.expand_codewords(codewords, np.array([0.0, 1.0, 2.0]), expanded)
+    curvatures, slopes = quadratic_parts(features)
+    expected = 0.5 * np.einsum("ka,nab,kb->nk", codewords, curvatures, codewords)
+    expected += slopes @ codewords.T + np.arange(3)
+    np.testing.assert_allclose(features @ expanded, expected, atol=1e-4)
+
+
+def test_seeds_find_clusters_that_the_loss_has():
+    """IDs of four kinds, whose losses are least at four points: those become the codewords."""
+    rng = np.random.default_rng(1)
+    centres = np.float32([[2, 0], [-2, 1], [0, 3], [1, -3]])
+    kinds = rng.integers(0, 4, 200)
+    features = np.zeros((200, 6), np.float32)
+    features[:, [0, 2]] = 10.0  # curvature 20, in both columns
+    features[:, 3:5] = -20 * centres[kinds]
+    codewords, penalties = seed_codewords(features, 4, 1e-3, 0.5, 0)
+    nearest = ((codewords[None] - centres[:, None]) ** 2).sum(axis=2).argmin(axis=1)
+    assert sorted(nearest) == [0, 1, 2, 3]
+    np.testing.assert_allclose(codewords[nearest], centres, atol=1e-3)
+    shares = (np.bincount(nearest[kinds], minlength=4) + 1) / 204
+    lengths = (codewords.astype(float) ** 2).sum(axis=1)
+    np.testing.assert_allclose(penalties, 5e-4 * lengths - 0.5 * np.log(shares))
+    strong, _ = seed_codewords(features, 4, 1e6, 0.0, 0)
+    assert abs(strong).max() < 0.01
+
+
+@pytest.mark.parametrize("name", ["gmf", "matrix-factorization"])
+def test_every_id_gets_its_best_new_codeword(name):
+    """All by hand: parabolas from the rows, the Gaussian prior; optimiser state at zero."""
+    options = {"seeded_at_once": 1, "n_chunks": 2, "popularity_prior": 0.0}
+    model, data, place = seedable(name, options)
+    context = context_of(model, data.train, place, seed=5)
+    for state in context.moments(place.table.codebook):
+        state[...] = 1
+    before = place.table.table()
+    others = place.table.codewords(1).copy(), place.table.assignments[:, 1].copy()
+    scores, slopes = model.field_slopes(data.train.ids, data.train.dense, 0)
+    mean_square = (place.table.codewords(0) ** 2).mean()
+    nat = place.table._nat(context, data.train)
+    place.table.seed_anew(context)
+    np.testing.assert_array_equal(others[0], place.table.codewords(1))
+    np.testing.assert_array_equal(others[1], place.table.assignments[:, 1])
+    for state in context.moments(place.table.codebook):
+        assert (state[:3] == 0).all()
+        assert (state[3:] == 1).all()
+    codewords = place.table.codewords(0).astype(float)
+    labels = data.train.labels
+    if name == "gmf":
+        p = 1 / (1 + np.exp(-scores.astype(float)))
+        firsts, seconds = p - labels, p * (1 - p)
+    else:
+        firsts, seconds = 2 * (scores - labels), np.full(len(labels), 2.0)
+    chosen = []
+    for j in range(model.cardinalities[0]):
+        own = data.train.ids[:, 0] == j
+        moves = slopes[own, :4] @ (codewords - before[j, :4]).T
+        costs = firsts[own] @ moves + 0.5 * seconds[own] @ moves**2
+        costs += nat / mean_square / 2 * (codewords**2).sum(axis=1)
+        chosen.append(costs.argmin())
+    np.testing.assert_array_equal(chosen, place.table.assignments[:, 0])
+    assert len(set(chosen)) > 1
+
+
+def seedable(name, options, n=4000):
+    task = "binary" if name == "gmf" else "regression"
+    data = random_data(seed=1, n=n, sizes=(30, 20), task=task)
+    settings = {"popularity_prior": 0.1, **options}
+    model = spread(make_model(name, (30, 20), 8, "alternating", 3, 0, options=settings), 2, 0.5)
+    return model, data, model.store.placed[0]
+
+
+def test_when_codebooks_are_seeded_anew():
+    """Early, where IDs have rows enough, and scores are linear."""
+    model, data, place = seedable("gmf", {"seed_until": 0.3, "first_epoch": 2})
+    table = place.table
+    times = [table._seeds(context_of(model, data.train, place, epoch=e)) for e in range(1, 6)]
+    assert times == [False, True, True, False, False]
+    few = data.train.subset(slice(0, 30 * 8 * 4 - 1))
+    assert not table._seeds(context_of(model, few, place, epoch=2))
+    assert table._seeds(context_of(model, data.train.subset(slice(0, 960)), place, epoch=2))
+    dlrm = make_model("dlrm", (30, 20), 8, "alternating", 3, 0)
+    context = context_of(dlrm, data.train, dlrm.store.placed[0])
+    assert not dlrm.tables[0]._seeds(context)
+    biased = make_model("gmf", (30, 20), 8, "alternating", 3, 0, bias="compressed")
+    place = biased.store.placed[2]
+    assert not place.table._seeds(context_of(biased, data.train, place))
+
+
+def test_seeding_by_blocks_threads_and_samples(monkeypatch):
+    found = []
+    for count, rows in ((1, 8192), (3, 97)):
+        monkeypatch.setattr(threads, "thread_count", lambda count=count: count)
+        monkeypatch.setattr(alternating, "ROWS_AT_ONCE", rows)
+        model, data, place = seedable("gmf", {})
+        place.table.seed_anew(context_of(model, data.train, place))
+        found.append((place.table.assignments.copy(), place.table.codebook.value.copy()))
+    np.testing.assert_array_equal(found[0][0], found[1][0])
+    np.testing.assert_array_equal(found[0][1], found[1][1])
+    monkeypatch.setattr(alternating, "LEAST_SAMPLE", 10)
+    monkeypatch.setattr(alternating, "SAMPLE_PER_CODEWORD", 1)
+    model, data, place = seedable("gmf", {})
+    place.table.seed_anew(context_of(model, data.train, place))
+    assert np.isfinite(place.table.codebook.value).all()
+    assert (place.table.codebook.value != found[0][1]).any()
+
+
+@pytest.mark.compiled
+def test_seeding_finds_what_moves_miss():
+    """Many rows an ID: the AUC with codebooks seeded anew is above that of moves alone."""
+    data = Synthetic(n_users=200, n_items=200, rows_per_user=300, dim=4).draw(0)
+    best = {}
+    for until in (0.0, 0.5):
+        model = make_model(
+            "gmf", (200, 200), 16, "alternating", 8, 1, options={"seed_until": until}
+        )
+        trainer = Trainer(model, data, Adam(0.003), TrainingOptions(epochs=16, seed=1))
+        trainer.run()
+        best[until] = max(record.auc for record in trainer.history)
+    assert best[0.5] > best[0.0] + 0.01
+
+
+def test_a_nat_of_squared_loss_is_twice_the_error():
+    model, data, place = seedable("matrix-factorization", {})
+    context = context_of(model, data.train, place)
+    errors = model.scores(data.train.ids) - data.train.labels
+    assert place.table._nat(context, data.train) == pytest.approx(2 * (errors**2).mean(), rel=1e-5)
+    model, data, place = seedable("gmf", {})
+    assert place.table._nat(context_of(model, data.train, place), data.train) == 1.0
