@@ -24,9 +24,6 @@ STATES = ("keep", "reset")
 IDS_AT_ONCE = 4096
 """IDs whose vectors are held at once while clusters are assigned."""
 
-WORK_A_ROW = 32
-"""Multiplications by centroids in the time of half an epoch, for each row and column."""
-
 
 @dataclass(frozen=True)
 class CceOptions:
@@ -41,12 +38,8 @@ class CceOptions:
     cluster_until : float
         Share of all epochs after which there is no more clustering: the last may come after
         epoch ``cluster_until * epochs``, and never after the last epoch.
-    chunks_at_once : int or None
-        Chunks clustered after an epoch, in turn; None: as many as take about the time of half a
-        training epoch, so all unless clusters are very many.
-    sample_per_cluster, least_sample : int
-        IDs sampled for each cluster, and for all clusters of a chunk at least; all are used if
-        there are no more.
+    sample_per_cluster : int
+        IDs sampled for each cluster, at most; all are used if there are no more.
     sampling : {"uniform", "seen", "frequency"}
         Which IDs are sampled: any, those in training rows, or in proportion to their rows.
     lloyd_rounds : int
@@ -63,20 +56,16 @@ class CceOptions:
     n_chunks: int = 4
     cluster_every: int = 1
     cluster_until: float = 0.9
-    chunks_at_once: int | None = None
-    sample_per_cluster: int = 2
-    least_sample: int = 1024
+    sample_per_cluster: int = 32
     sampling: str = "uniform"
-    lloyd_rounds: int = 1
+    lloyd_rounds: int = 4
     seeding: str = "fresh"
     second_start: str = "residual"
     optimizer_state: str = "reset"
 
     def __post_init__(self) -> None:
-        for name in ("n_chunks", "cluster_every", "sample_per_cluster", "least_sample"):
+        for name in ("n_chunks", "cluster_every", "sample_per_cluster"):
             _validate.integer(getattr(self, name), name, low=1)
-        if self.chunks_at_once is not None:
-            _validate.integer(self.chunks_at_once, "chunks_at_once", low=1)
         _validate.integer(self.lloyd_rounds, "lloyd_rounds", low=0)
         _validate.choice(self.sampling, "sampling", SAMPLINGS)
         _validate.choice(self.seeding, "seeding", SEEDINGS)
@@ -89,9 +78,7 @@ class CceOptions:
             )
 
 
-PAPER = CceOptions(
-    chunks_at_once=1 << 30, sample_per_cluster=256, lloyd_rounds=20, optimizer_state="keep"
-)
+PAPER = CceOptions(sample_per_cluster=256, lloyd_rounds=20, optimizer_state="keep")
 """The published procedure: the optimiser is not told that the tables have changed."""
 
 
@@ -172,33 +159,12 @@ class ClusteredEmbedding(GatherTable):
         frequencies = None
         if self.options.sampling != "uniform":
             frequencies = context.frequencies()
-        chunks = self.chunks_due(context.epoch, len(context.train))
-        self.cluster(context.rng, frequencies, chunks)
+        self.cluster(context.rng, frequencies)
         if self.options.optimizer_state == "reset":
             for state in context.moments(self.codebook):
-                for part in self._rows_of(chunks):
-                    state[part] = 0
+                state[...] = 0
 
-    def chunks_due(self, epoch: int, rows: int) -> list[int]:
-        """Chunks whose turn it is after an epoch of so many rows, if it is time to cluster."""
-        at_once = self.options.chunks_at_once
-        if at_once is None:
-            compared = self.cardinality + self.sample_size * (1 + self.options.lloyd_rounds)
-            at_once = WORK_A_ROW * self.dim * rows // (compared * self.n_clusters * self.width)
-        at_once = min(max(at_once, 1), self.n_chunks)
-        turn = epoch // self.options.cluster_every - 1
-        return [(turn * at_once + c) % self.n_chunks for c in range(at_once)]
-
-    def _rows_of(self, chunks: list[int]) -> list[slice]:
-        """Rows of the codebook that belong to some chunks."""
-        rows = self.n_chunks * self.n_clusters
-        firsts = [(c * self.n_clusters, self.n_clusters) for c in chunks]
-        seconds = [(rows + c * self.n_hashed, self.n_hashed) for c in chunks]
-        return [slice(first, first + n) for first, n in firsts + seconds]
-
-    def cluster(
-        self, rng: Any, frequencies: np.ndarray | None = None, chunks: list[int] | None = None
-    ) -> None:
+    def cluster(self, rng: Any, frequencies: np.ndarray | None = None) -> None:
         """Cluster the current vectors, chunk by chunk.
 
         Parameters
@@ -206,12 +172,9 @@ class ClusteredEmbedding(GatherTable):
         rng : int or numpy.random.Generator
         frequencies : ndarray, shape (cardinality,), optional
             Training rows of each ID; needed unless sampling is uniform.
-        chunks : list of int, optional
-            By default all.
         """
         random = generator(rng)
-        chosen = list(range(self.n_chunks)) if chunks is None else chunks
-        draws = {chunk: self._draws(random, frequencies) for chunk in chosen}
+        draws = [self._draws(random, frequencies) for _ in range(self.n_chunks)]
 
         def cluster(chunk: int) -> None:
             sample, uniforms, function = draws[chunk]
@@ -226,16 +189,9 @@ class ClusteredEmbedding(GatherTable):
             if self.n_hashed:
                 self.coefficients[term] = function
 
-        for_each(cluster, chosen)
-        if self.options.second_start == "zero":
-            for chunk in chosen:
-                self.hashed(chunk)[...] = 0
-
-    @property
-    def sample_size(self) -> int:
-        """IDs to sample for a chunk, if there are so many."""
-        options = self.options
-        return max(options.least_sample, options.sample_per_cluster * self.n_clusters)
+        for_each(cluster, range(self.n_chunks))
+        if self.options.second_start == "zero" and self.n_hashed:
+            self.codebook.value[self.n_chunks * self.n_clusters :] = 0
 
     def _draws(
         self, random: np.random.Generator, frequencies: np.ndarray | None
@@ -245,7 +201,7 @@ class ClusteredEmbedding(GatherTable):
         return sample, random.random(self.n_clusters), random_hash(random)
 
     def _sample(self, random: np.random.Generator, frequencies: np.ndarray | None) -> np.ndarray:
-        wanted = self.sample_size
+        wanted = self.options.sample_per_cluster * self.n_clusters
         if frequencies is None:
             if wanted >= self.cardinality:
                 return np.arange(self.cardinality, dtype=np.int32)
