@@ -36,7 +36,7 @@ def sample_lines(n, rng=0, vocabulary=40):
 def written(folder, lines, compressed=False):
     path = folder / "train.txt"
     raw = "".join(line + "\n" for line in lines).encode()
-    path.write_bytes(gzip.compress(raw) if compressed else raw)
+    path.write_bytes(gzip.compress(raw, mtime=0) if compressed else raw)
     return path
 
 
