@@ -343,10 +343,10 @@ def clustering(sizes: Size, budget: int) -> Benchmark:
     ours.epoch()
     start = copy_model(ours.model)
     tables = [table for table in ours.model.tables if isinstance(table, ClusteredEmbedding)]
+    due = [(table, chunk) for table in tables for chunk in table.chunks_due(1, sizes.rows)]
     vectors = [
         table.chunk_vectors(chunk, np.arange(table.cardinality, dtype=np.int32))
-        for table in tables
-        for chunk in range(table.n_chunks)
+        for table, chunk in due
     ]
     options = tables[0].options
 
@@ -358,7 +358,7 @@ def clustering(sizes: Size, budget: int) -> Benchmark:
         rng, total = np.random.default_rng(0), 0.0
         clusters = tables[0].n_clusters
         for chunk in vectors:
-            count = min(len(chunk), options.sample_per_cluster * clusters)
+            count = min(len(chunk), tables[0].sample_size)
             sample = chunk[rng.choice(len(chunk), count, replace=False)]
             means = KMeans(
                 clusters, n_init=1, max_iter=max(1, options.lloyd_rounds), random_state=0
@@ -369,8 +369,7 @@ def clustering(sizes: Size, budget: int) -> Benchmark:
 
     run()
     found = 0.0
-    for number, chunk in enumerate(vectors):
-        table, which = tables[number // tables[0].n_chunks], number % tables[0].n_chunks
+    for (table, which), chunk in zip(due, vectors, strict=True):
         centroids = table.centroids(which)[table.assignments[:, which]]
         found += float(((chunk - centroids) ** 2).sum())
     theirs = with_scikit_learn()

@@ -105,7 +105,7 @@ def test_a_timed_step_begins_where_the_one_before_began(monkeypatch):
 
 
 def test_bad_clusters_are_not_timed(monkeypatch):
-    def scatter(self, rng, frequencies=None):
+    def scatter(self, rng, frequencies=None, chunks=None):
         self.centroids(0)[...] += 1
 
     monkeypatch.setattr(recommenders.ClusteredEmbedding, "cluster", scatter)

@@ -24,6 +24,9 @@ STATES = ("keep", "reset")
 IDS_AT_ONCE = 4096
 """IDs whose vectors are held at once while clusters are assigned."""
 
+WORK_A_ROW = 32
+"""Multiplications by centroids in the time of half an epoch, for each row and column."""
+
 
 @dataclass(frozen=True)
 class CceOptions:
@@ -38,8 +41,12 @@ class CceOptions:
     cluster_until : float
         Share of all epochs after which there is no more clustering: the last may come after
         epoch ``cluster_until * epochs``, and never after the last epoch.
-    sample_per_cluster : int
-        IDs sampled for each cluster, at most; all are used if there are no more.
+    chunks_at_once : int or None
+        Chunks clustered after an epoch, in turn; None: as many as take about the time of half a
+        training epoch, so all unless clusters are very many.
+    sample_per_cluster, least_sample : int
+        IDs sampled for each cluster, and for all clusters of a chunk at least; all are used if
+        there are no more.
     sampling : {"uniform", "seen", "frequency"}
         Which IDs are sampled: any, those in training rows, or in proportion to their rows.
     lloyd_rounds : int
@@ -56,16 +63,20 @@ class CceOptions:
     n_chunks: int = 4
     cluster_every: int = 1
     cluster_until: float = 0.9
-    sample_per_cluster: int = 32
+    chunks_at_once: int | None = None
+    sample_per_cluster: int = 2
+    least_sample: int = 1024
     sampling: str = "uniform"
-    lloyd_rounds: int = 4
+    lloyd_rounds: int = 1
     seeding: str = "fresh"
     second_start: str = "residual"
     optimizer_state: str = "reset"
 
     def __post_init__(self) -> None:
-        for name in ("n_chunks", "cluster_every", "sample_per_cluster"):
+        for name in ("n_chunks", "cluster_every", "sample_per_cluster", "least_sample"):
             _validate.integer(getattr(self, name), name, low=1)
+        if self.chunks_at_once is not None:
+            _validate.integer(self.chunks_at_once, "chunks_at_once", low=1)
         _validate.integer(self.lloyd_rounds, "lloyd_rounds", low=0)
         _validate.choice(self.sampling, "sampling", SAMPLINGS)
         _validate.choice(self.seeding, "seeding", SEEDINGS)
@@ -78,7 +89,9 @@ class CceOptions:
             )
 
 
-PAPER = CceOptions(sample_per_cluster=256, lloyd_rounds=20, optimizer_state="keep")
+PAPER = CceOptions(
+    chunks_at_once=1 << 30, sample_per_cluster=256, lloyd_rounds=20, optimizer_state="keep"
+)
 """The published procedure: the optimiser is not told that the tables have changed."""
 
 
@@ -159,12 +172,33 @@ class ClusteredEmbedding(GatherTable):
         frequencies = None
         if self.options.sampling != "uniform":
             frequencies = context.frequencies()
-        self.cluster(context.rng, frequencies)
+        chunks = self.chunks_due(context.epoch, len(context.train))
+        self.cluster(context.rng, frequencies, chunks)
         if self.options.optimizer_state == "reset":
             for state in context.moments(self.codebook):
-                state[...] = 0
+                for part in self._rows_of(chunks):
+                    state[part] = 0
 
-    def cluster(self, rng: Any, frequencies: np.ndarray | None = None) -> None:
+    def chunks_due(self, epoch: int, rows: int) -> list[int]:
+        """Chunks whose turn it is after an epoch of so many rows, if it is time to cluster."""
+        at_once = self.options.chunks_at_once
+        if at_once is None:
+            compared = self.cardinality + self.sample_size * (1 + self.options.lloyd_rounds)
+            at_once = WORK_A_ROW * self.dim * rows // (compared * self.n_clusters * self.width)
+        at_once = min(max(at_once, 1), self.n_chunks)
+        turn = epoch // self.options.cluster_every - 1
+        return [(turn * at_once + c) % self.n_chunks for c in range(at_once)]
+
+    def _rows_of(self, chunks: list[int]) -> list[slice]:
+        """Rows of the codebook that belong to some chunks."""
+        rows = self.n_chunks * self.n_clusters
+        firsts = [(c * self.n_clusters, self.n_clusters) for c in chunks]
+        seconds = [(rows + c * self.n_hashed, self.n_hashed) for c in chunks]
+        return [slice(first, first + n) for first, n in firsts + seconds]
+
+    def cluster(
+        self, rng: Any, frequencies: np.ndarray | None = None, chunks: list[int] | None = None
+    ) -> None:
         """Cluster the current vectors, chunk by chunk.
 
         Parameters
@@ -172,9 +206,12 @@ class ClusteredEmbedding(GatherTable):
         rng : int or numpy.random.Generator
         frequencies : ndarray, shape (cardinality,), optional
             Training rows of each ID; needed unless sampling is uniform.
+        chunks : list of int, optional
+            By default all.
         """
         random = generator(rng)
-        draws = [self._draws(random, frequencies) for _ in range(self.n_chunks)]
+        chosen = list(range(self.n_chunks)) if chunks is None else chunks
+        draws = {chunk: self._draws(random, frequencies) for chunk in chosen}
 
         def cluster(chunk: int) -> None:
             sample, uniforms, function = draws[chunk]
@@ -189,9 +226,16 @@ class ClusteredEmbedding(GatherTable):
             if self.n_hashed:
                 self.coefficients[term] = function
 
-        for_each(cluster, range(self.n_chunks))
-        if self.options.second_start == "zero" and self.n_hashed:
-            self.codebook.value[self.n_chunks * self.n_clusters :] = 0
+        for_each(cluster, chosen)
+        if self.options.second_start == "zero":
+            for chunk in chosen:
+                self.hashed(chunk)[...] = 0
+
+    @property
+    def sample_size(self) -> int:
+        """IDs to sample for a chunk, if there are so many."""
+        options = self.options
+        return max(options.least_sample, options.sample_per_cluster * self.n_clusters)
 
     def _draws(
         self, random: np.random.Generator, frequencies: np.ndarray | None
@@ -201,7 +245,7 @@ class ClusteredEmbedding(GatherTable):
         return sample, random.random(self.n_clusters), random_hash(random)
 
     def _sample(self, random: np.random.Generator, frequencies: np.ndarray | None) -> np.ndarray:
-        wanted = self.options.sample_per_cluster * self.n_clusters
+        wanted = self.sample_size
         if frequencies is None:
             if wanted >= self.cardinality:
                 return np.arange(self.cardinality, dtype=np.int32)

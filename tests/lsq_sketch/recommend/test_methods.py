@@ -10,10 +10,15 @@ from hypothesis import strategies as st
 from lsq_sketch.kernels import clusters
 from lsq_sketch.recommend.methods import GatherTable, make_options, make_table, registry
 from lsq_sketch.recommend.methods.base import random_hash
-from lsq_sketch.recommend.methods.cce import CceOptions, ClusteredEmbedding
+from lsq_sketch.recommend.methods.cce import PAPER, CceOptions, ClusteredEmbedding
+from lsq_sketch.recommend.models import make_model
+from lsq_sketch.recommend.optimizers import Adam
+from lsq_sketch.recommend.training import EpochContext
+from lsq_sketch.recommend.workspace import Workspace
 from tests.strategies import seeds
 
 from . import twins
+from .strategies import random_data
 
 METHODS = tuple(registry())
 SIZES = st.tuples(st.integers(1, 40), st.sampled_from([1, 4, 8, 12]), st.integers(1, 20))
@@ -255,7 +260,7 @@ def test_samples():
     counts = np.zeros(50, np.int64)
     counts[[3, 7]] = 1, 99
     for sampling, allowed in (("seen", {3, 7}), ("frequency", {3, 7}), ("uniform", set(range(50)))):
-        options = CceOptions(sampling=sampling, sample_per_cluster=4)
+        options = CceOptions(sampling=sampling, sample_per_cluster=4, least_sample=1)
         table = ClusteredEmbedding(50, 4, 8, rng=0, options=options)
         given_counts = None if sampling == "uniform" else counts
         sample = table._sample(np.random.default_rng(0), given_counts)
@@ -266,3 +271,35 @@ def test_samples():
             assert (sample == 7).sum() >= 12
         if sampling == "uniform":
             assert len(set(sample.tolist())) == 16
+    many = ClusteredEmbedding(500, 4, 8, options=CceOptions(least_sample=90))
+    assert len(many._sample(np.random.default_rng(0), None)) == 90
+
+
+def test_chunks_are_clustered_in_turn():
+    """Given, or as many as can be afforded; only theirs is changed, and forgotten by Adam."""
+    table = ClusteredEmbedding(50, 8, 8, options=CceOptions(chunks_at_once=3))
+    assert [table.chunks_due(epoch, 100) for epoch in (1, 2, 3)] == [
+        [0, 1, 2],
+        [3, 0, 1],
+        [2, 3, 0],
+    ]
+    assert ClusteredEmbedding(8451, 32, 256).chunks_due(1, 80_000) == [0, 1, 2, 3]
+    every = ClusteredEmbedding(8451, 32, 1024, options=CceOptions(cluster_every=2))
+    assert [every.chunks_due(epoch, 80_000) for epoch in (2, 4, 6)] == [[0], [1], [2]]
+    assert ClusteredEmbedding(8451, 32, 1024, options=PAPER).chunks_due(3, 1) == [0, 1, 2, 3]
+    data = random_data(seed=0, n=300, sizes=(60, 60))
+    model = make_model("gmf", (60, 60), 8, "cce", 8, 0, options={"chunks_at_once": 1})
+    workspace = Workspace(model.store, Adam(), 64)
+    table = model.tables[0]
+    for state in workspace.moments(table.codebook):
+        state[...] = 1
+    before = [table.chunk_vectors(c, np.arange(60, dtype=np.int32)) for c in range(4)]
+    table.after_epoch(
+        EpochContext(
+            2, 9, np.random.default_rng(0), model, table, 0, 0, data.train, workspace, {}
+        )
+    )  # fmt: skip
+    after = [table.chunk_vectors(c, np.arange(60, dtype=np.int32)) for c in range(4)]
+    assert [(b == a).all() for b, a in zip(before, after, strict=True)] == [True, False, True, True]
+    for state in workspace.moments(table.codebook):
+        assert np.flatnonzero((state == 0).all(axis=1)).tolist() == [*range(4, 8), *range(20, 24)]
