@@ -110,7 +110,7 @@ def list_figures(recipes: list[Recipe]) -> None:
     for recipe in recipes:
         out.print(f"[bold]{recipe.id}[/bold]  {escape(recipe.title)}", soft_wrap=True)
         for paragraph in recipe.caption.splitlines():
-            lines = textwrap.wrap(paragraph, min(out.width, 100) - 4)
+            lines = textwrap.wrap(paragraph, min(out.width, 100) - 4, break_on_hyphens=False)
             out.print(escape(textwrap.indent("\n".join(lines), "    ")), style="dim")
 
 

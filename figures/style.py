@@ -120,6 +120,8 @@ LOOKS = {
     "k-means-of-optimum": Look("k-means of $T^{*}$, re-solved", "#000000", (0, (4, 2))),
     "floor": Look("best codebook found", "#000000", (0, (1, 1.2))),
     "optimum": Look("optimum $T^{*}$", "#7F7F7F", (0, (1, 1.2))),
+    "bias-only": Look("biases only", "#000000", (0, (4, 2))),
+    "best-reachable": Look("best reachable", "#000000", (0, (1, 1.2))),
 }
 """By the name of the series, which is that of its columns."""
 

@@ -21,7 +21,7 @@ NOT_DRAWN = {
     "claims-forest": {"mean", "claimed"},
     "tightness-atlas": {"condition", "m / d1", "measured", "dense-rate", "dense-quadrature-rate"},
 }
-TRACED = ("memory",)
+TRACED = ("memory", "training-memory")
 """Figures of measurements that no seed fixes."""
 
 
@@ -44,7 +44,7 @@ def test_registry_is_the_files():
     assert set(registry()) >= {
         "dense-convergence", "iterations-needed", "sparse-convergence", "recovery", "compression",
         "hashing-trick-exact", "tightness-atlas", "sketch-gallery", "method", "claims-forest",
-        "memory", "one-shot-stages",
+        "memory", "one-shot-stages", "recommender-curves", "training-memory",
     }  # fmt: skip
     for name, recipe in registry().items():
         assert recipe.compute.__module__ == f"figures.recipes.{name.replace('-', '_')}"

@@ -180,7 +180,7 @@ GREYS = {"#000000", "#7F7F7F"}
 
 RECOMMENDERS = [
     "full", "hash", "ce", "qr", "bloom", "hash-embedding", "robe", "tensor-train", "dhe",
-    "low-dimensional", "cce", "alternating", "pq", "rq",
+    "low-dimensional", "cce", "alternating", "pq", "rq", "bias-only", "best-reachable",
 ]  # fmt: skip
 
 
