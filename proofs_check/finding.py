@@ -101,6 +101,17 @@ class Finding:
     evidence: Evidence
     certainty: Certainty
 
+    @property
+    def is_doubtful(self) -> bool:
+        """Refuted, or undecided where a verdict was to be expected.
+
+        A search ends where a bound is tightest: no number of trials tells one that is attained
+        there from one that is exceeded by a hair.
+        """
+        if self.verdict is Verdict.UNDECIDED:
+            return self.evidence is not Evidence.SEARCH
+        return self.verdict is Verdict.REFUTED
+
     @classmethod
     def from_dict(cls, entry: Mapping[str, Any]) -> Finding:
         """The finding of which `dataclasses.asdict` made ``entry``; None stands for NaN."""

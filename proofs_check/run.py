@@ -78,11 +78,8 @@ class Report:
             return 1
         if self.failure is not None:
             return 4
-        undecided = any(
-            finding.verdict is Verdict.UNDECIDED and finding.evidence is not Evidence.SEARCH
-            for finding in self.findings
-        )
-        return 3 if undecided or self.interrupted else 0
+        doubtful = any(finding.is_doubtful for finding in self.findings)
+        return 3 if doubtful or self.interrupted else 0
 
     @property
     def without_real_data(self) -> list[str]:

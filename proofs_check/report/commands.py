@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from ..claim import Kind, registry
 from ..finding import Evidence, Finding
 from ..instances import catalogue
+from ..profile import PROFILES
 from ..run import ALPHA, Report, random_tasks
 from .plain import unavailable_to
 
@@ -56,9 +57,7 @@ def repeat_finding(report: Report, finding: Finding) -> str:
         sharers *= random_tasks(len(report.instances), report.evidence)
     alpha = report.alpha / sharers
     if finding.evidence is Evidence.SEARCH:
-        tried = {case.evaluations for case in report.searched if case.claim == finding.claim}
-        again = _command(report, [finding.claim], [], alpha, [finding.evidence])
-        return " ".join([again, *(f"--evaluations {count}" for count in tried)])
+        return _command(report, [finding.claim], [], alpha, [finding.evidence])
     return _command(report, [finding.claim], [finding.instance], alpha, [finding.evidence])
 
 
@@ -88,7 +87,11 @@ def _command(
     words.append(f"--profile {report.profile} --seed {report.seed}")
     if evidence != [Evidence.TRIALS]:
         words += [f"--evidence {kind}" for kind in evidence]
-    random = any(map(_is_random, claims or report.claims))
+    own = claims or report.claims
+    tried = {case.evaluations for case in report.searched if case.claim in own}
+    if Evidence.SEARCH in evidence and len(tried) == 1:  # it varies with a budget in seconds
+        words += [f"--evaluations {n}" for n in tried - {PROFILES[report.profile].evaluations}]
+    random = any(map(_is_random, own))
     if random and alpha != ALPHA and evidence != [Evidence.EXACT]:
         words.append(f"--alpha {alpha!r}")
     return " ".join(words)

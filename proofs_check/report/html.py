@@ -14,7 +14,7 @@ from markupsafe import Markup
 from lsq_sketch.files import write_whole
 
 from ..claim import Claim, Kind, Section
-from ..finding import Evidence, Finding, LeftOut, Verdict
+from ..finding import Evidence, Finding, LeftOut, Searched, Verdict
 from ..instances import catalogue
 from ..run import Report
 from .commands import repeat_claim, repeat_finding, repeat_run
@@ -34,6 +34,7 @@ from .summary import (
     is_exact,
     left_out_on,
     nearest,
+    reached,
     reasons,
     rows,
     stage_and_part,
@@ -117,6 +118,7 @@ class Entry:
     commands: tuple[str, ...]
     background: tuple[tuple[str, tuple[str, ...]], ...]
     overview: tuple[tuple[Row, Line], ...]
+    worst: tuple[tuple[Searched, str], ...]
 
 
 @dataclass(frozen=True)
@@ -213,19 +215,10 @@ def _tally(row: Row) -> list[tuple[Verdict, int]]:
 
 def _headline(report: Report) -> str:
     claims = count(len({finding.claim for finding in report.findings}), "claim")
-    told = [
-        f"{n} {verdict}" for verdict, n in _claims_by_verdict(report).items()
-        if n and verdict is not Verdict.CONFIRMED
-    ]  # fmt: skip
-    return f"{claims}, " + (", ".join(told) if told else "none refuted")
-
-
-def _claims_by_verdict(report: Report) -> dict[Verdict, int]:
-    """Claims with at least one such verdict."""
-    return {
-        verdict: len({f.claim for f in report.findings if f.verdict is verdict})
-        for verdict in Verdict
-    }
+    doubtful = [finding for finding in report.findings if finding.is_doubtful]
+    counts = {v: len({f.claim for f in doubtful if f.verdict is v}) for v in Verdict}
+    told = in_words(counts) if doubtful else "none refuted"
+    return f"{claims}, {told}"
 
 
 def _is_real(instance: str) -> bool:
@@ -274,6 +267,7 @@ def _entry(report: Report, own: Sequence[Row], ids: frozenset[str]) -> Entry:
             if heading in claim.sections
         ),
         overview=tuple((row, _nearest_line(row)) for row in own),
+        worst=tuple((case, reached(case)) for case in report.searched if case.claim == claim.id),
     )
 
 

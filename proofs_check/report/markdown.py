@@ -15,7 +15,17 @@ from .commands import repeat_finding, repeat_run
 from .forest import used
 from .numerals import count, number, short
 from .plain import unavailable_to, versions_of
-from .summary import by_section, certainties, in_words, nearest, rows, tally, totals
+from .summary import (
+    by_section,
+    certainties,
+    in_words,
+    nearest,
+    reached,
+    rows,
+    tally,
+    totals,
+    worst_cases,
+)
 
 
 def write_markdown(report: Report, path: Path) -> None:
@@ -58,10 +68,12 @@ def as_markdown(report: Report) -> str:
         parts.append(f"Not complete: {tasks} not finished." + plain(_because(report.failure)))
     if report.findings:
         parts.append(_summary(report))
-    doubtful = [f for f in report.findings if f.verdict is not Verdict.CONFIRMED]
+    doubtful = [f for f in report.findings if f.is_doubtful]
     if doubtful:
         parts.append("Not confirmed:\n\n" + _details(doubtful))
         parts.append(fenced(repeat_finding(report, finding) for finding in doubtful))
+    if report.searched:
+        parts.append("Worst cases found by search:\n\n" + _worst_cases(report))
     missing = [f"{code(name)} was not run: it {plain(why)}." for name, why in _missing(report)]
     parts += missing
     made = ", ".join(f"{name} {version}" for name, version in versions_of(report).items())
@@ -109,6 +121,17 @@ def _details(findings: Iterable[Finding]) -> str:
             plain(limit), str(f.trials),
         ])  # fmt: skip
     return table(heads, lines)
+
+
+def _worst_cases(report: Report) -> str:
+    heads = ["claim", "stage", "best ratio", "verdict", "instance", "evaluations"]
+    return table(heads, [
+        [
+            code(case.claim), plain(case.stage), reached(case), str(finding.verdict),
+            plain(case.description), f"{case.evaluations:,}",
+        ]
+        for case, finding in worst_cases(report)
+    ])  # fmt: skip
 
 
 SPECIAL = re.compile(r"([\\`*_\[\]<#|~$&])")

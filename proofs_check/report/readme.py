@@ -14,7 +14,7 @@ from pathlib import Path
 from lsq_sketch.files import write_whole
 
 from ..claim import Kind, Section, registry
-from ..finding import Certainty, Finding, Verdict
+from ..finding import Certainty, Finding, Searched, Verdict
 from ..run import Report
 from ..selftest import Pair, selftest
 from .commands import repeat_run
@@ -22,7 +22,7 @@ from .forest import tightness
 from .markdown import code, plain, table
 from .numerals import number, short
 from .plain import ReportFileError, read_json
-from .summary import by_instance, certainties, in_words, totals
+from .summary import by_instance, certainties, given, gravest, in_words, totals, worst_cases
 
 BEGIN, END = "<!-- verdicts:begin -->", "<!-- verdicts:end -->"
 
@@ -45,20 +45,25 @@ def verdicts(report: Report, pairs: Sequence[Pair]) -> str:
     -------
     str
     """
-    counts = in_words({verdict: report.count(verdict) for verdict in Verdict})
+    judged = given(report.findings)
+    counts = in_words({v: sum(f.verdict is v for f in judged) for v in Verdict})
     told = (
-        f"{plain(totals(report))}: {counts}. Of the decided verdicts, {certainties(report)}. The "
-        f"chance of any false verdict in this run is at most {report.alpha:g}. (`"
-        f"{repeat_run(report)}`, then `make verdicts`, which writes this part.)"
+        f"{plain(totals(report))}: {counts}. Of the decided verdicts, {certainties(report)}. "
+        f"{_searches(report)}The chance of any false verdict in this run is at most "
+        f"{report.alpha:g}. (`{repeat_run(report)}`, then `make verdicts`, which writes this part.)"
     )
     heads = ["claim", "what it says", "kind", "certainty", "instances", "tightest"]
+    if report.searched:
+        heads.append("searched")
     lines: list[list[str]] = []
     for section in Section:
         own = [name for name in report.claims if registry()[name].section is section]
         for name in own:
-            findings = [finding for finding in report.findings if finding.claim == name]
-            if findings:
-                lines.append(_line(name, findings))
+            findings = [finding for finding in judged if finding.claim == name]
+            cases = [pair for pair in worst_cases(report) if pair[0].claim == name]
+            if findings or cases:
+                line = _line(name, findings)
+                lines.append([*line, _worst(cases)] if report.searched else line)
     parts = [told, table(heads, lines)]
     if pairs:
         parts.append(_false(pairs))
@@ -78,6 +83,32 @@ def _line(name: str, findings: Sequence[Finding]) -> list[str]:
     ]
 
 
+def _searches(report: Report) -> str:
+    """What searches came to, as a sentence."""
+    if not report.searched:
+        return ""
+    looks = sum({case.claim: case.evaluations for case in report.searched}.values())
+    refuted = sum(finding.verdict is Verdict.REFUTED for _, finding in worst_cases(report))
+    return (
+        f"A search for the worst case of each claim, {looks:,} looks in all, refuted "
+        f"{refuted or 'none'}: the last column has the best ratio of a mean to its bound that it "
+        "found and, in brackets, its tightness, the lesser of that ratio and the ratio of what is "
+        "gained (1 - bound) / (1 - mean). "
+    )
+
+
+def _worst(cases: Sequence[tuple[Searched, Finding]]) -> str:
+    """What a search found for one claim: for its tightest stage, or whether it holds there."""
+    if not cases:
+        return ""
+    bounded = [case for case, _ in cases if not math.isnan(case.tightness)]
+    if bounded:
+        tightest = max(bounded, key=lambda case: case.tightness)
+        return f"{number(tightest.ratio)} ({short(tightest.tightness)})"
+    verdict = gravest(finding.verdict for _, finding in cases)
+    return f"**{verdict}**" if verdict is Verdict.REFUTED else "not refuted"
+
+
 def _certainty(findings: Sequence[Finding]) -> str:
     """The kinds of certainty, each with its number of instances if there are several."""
     groups = {
@@ -92,6 +123,8 @@ def _certainty(findings: Sequence[Finding]) -> str:
 
 def _instances(findings: Iterable[Finding]) -> str:
     verdicts_by_instance = list(by_instance(findings).values())
+    if not verdicts_by_instance:
+        return "none"
     confirmed = verdicts_by_instance.count(Verdict.CONFIRMED)
     if confirmed == len(verdicts_by_instance):
         return f"{confirmed} confirmed"

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from ..claim import Claim, Kind, Section, registry
-from ..finding import Certainty, Evidence, Finding, LeftOut, Verdict
+from ..finding import Certainty, Evidence, Finding, LeftOut, Searched, Verdict
 from ..instances import catalogue
 from ..run import Report
 from .forest import used
-from .numerals import count
+from .numerals import count, number, short
 
 SYMBOLS = {Verdict.CONFIRMED: "✓", Verdict.REFUTED: "✗", Verdict.UNDECIDED: "?"}
 
@@ -217,14 +217,42 @@ def left_out_on(found: Sequence[Reason]) -> str:
     return ", ".join(f"{told} {EVIDENCE_TEXT[kind]}" for kind, told in counts.items())
 
 
+def given(findings: Iterable[Finding]) -> list[Finding]:
+    """The findings on instances that were given, not made up by a search."""
+    return [finding for finding in findings if finding.evidence is not Evidence.SEARCH]
+
+
 def totals(report: Report) -> str:
-    """How many claims on how many instances."""
-    instances = {finding.instance for finding in report.findings}
-    real = {finding.instance for finding in report.findings if finding.real}
-    claims = {finding.claim for finding in report.findings}
+    """How many claims on how many given instances."""
+    findings = given(report.findings) or report.findings
+    instances = {finding.instance for finding in findings}
+    real = {finding.instance for finding in findings if finding.real}
+    claims = {finding.claim for finding in findings}
     return f"{count(len(claims), 'claim')} on {count(len(instances), 'instance')}" + (
         f" ({len(real)} of real data, marked *)" if real else ""
     )
+
+
+def reached(case: Searched) -> str:
+    """How close a search brought a mean to its bound; empty if the claim bounds none.
+
+    Examples
+    --------
+    >>> reached(Searched("a", "b", "c", "d", 0.9704, 0.81, 400))
+    '0.9704 (tightness 0.81)'
+    """
+    if math.isnan(case.ratio):
+        return ""
+    tight = "" if math.isnan(case.tightness) else f" (tightness {short(case.tightness)})"
+    return number(case.ratio) + tight
+
+
+def worst_cases(report: Report) -> list[tuple[Searched, Finding]]:
+    """The worst case that a search found for each stage of each claim, and the verdict there."""
+    verdicts = {
+        (f.claim, f.instance, f.stage): f for f in report.findings if f.evidence is Evidence.SEARCH
+    }
+    return [(case, verdicts[case.claim, case.instance, case.stage]) for case in report.searched]
 
 
 def certainties(report: Report) -> str:

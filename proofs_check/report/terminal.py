@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
@@ -27,6 +26,7 @@ from .summary import (
     certainties,
     is_exact,
     nearest,
+    reached,
     rows,
     stage_and_part,
     tally,
@@ -58,7 +58,7 @@ def print_report(report: Report, console: Console) -> None:
         print_details(report, console)
         return
     _print_rows(rows(report), console, several=len(report.evidence) > 1)
-    doubtful = [f for f in report.findings if _is_doubtful(f)]
+    doubtful = [f for f in report.findings if f.is_doubtful]
     if doubtful:
         console.print("[bold]Not confirmed[/bold]\n")
         _print_claims(rows(report), doubtful, console)
@@ -68,13 +68,6 @@ def print_report(report: Report, console: Console) -> None:
     _print_worst_cases(report, console)
     _print_too_large(report, console)
     _print_end(report, console)
-
-
-def _is_doubtful(finding: Finding) -> bool:
-    """Refuted, or undecided where that was not to be expected: a search looks for such cases."""
-    if finding.verdict is Verdict.UNDECIDED:
-        return finding.evidence is not Evidence.SEARCH
-    return finding.verdict is Verdict.REFUTED
 
 
 def print_details(report: Report, console: Console) -> None:
@@ -294,9 +287,7 @@ def _print_worst_cases(report: Report, console: Console) -> None:
         soft_wrap=True,
     )
     for case in report.searched:
-        how = "" if math.isnan(case.ratio) else f"best ratio found: {number(case.ratio)}"
-        if not math.isnan(case.tightness):
-            how += f" (tightness {case.tightness:.2f})"
+        how = f"best ratio found: {ratio}" if (ratio := reached(case)) else ""
         effort = f"{case.evaluations:,} evaluations"
         parts = [part for part in (how, escape(case.description), effort) if part]
         stages = {other.stage for other in report.searched if other.claim == case.claim}

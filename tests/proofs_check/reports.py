@@ -4,7 +4,7 @@ import math
 from dataclasses import replace
 
 from proofs_check.claim import Kind, registry
-from proofs_check.finding import Certainty, Evidence, Finding, LeftOut, Verdict
+from proofs_check.finding import Certainty, Evidence, Finding, LeftOut, Searched, Verdict
 from proofs_check.instances import catalogue
 from proofs_check.run import ALPHA, Report
 
@@ -93,6 +93,10 @@ def everything():
         replace(proof("one-hot-exact", "zipf-one-hot"), certainty=Certainty.ROUNDING),
         searched("dense-rate", "dense-rate-worst"),
     ]
+    about = "found by search: spectrum, <b>17</b> | columns, m = 3"
+    report.searched.append(
+        Searched("dense-rate", "every step", "dense-rate-worst", about, 0.97, 0.88, 1234)
+    )
     report.left_out += [
         LeftOut("kmeanspp", "movielens", True, "a mean | of 1e-4 <b>is</b> too small", True),
         LeftOut("kmeanspp", "planted-exact", False, "kappa*_K must not be 0", False),

@@ -17,6 +17,7 @@ from rich.console import Console
 
 from proofs_check.claim import Kind, Section, registry
 from proofs_check.finding import Certainty, Evidence, Verdict
+from proofs_check.profile import PROFILES
 from proofs_check.report import (
     as_html,
     as_markdown,
@@ -43,6 +44,7 @@ from tests.proofs_check.reports import (
     everything,
     finding,
     proof,
+    searched,
 )
 
 finite = st.floats(-2, 2, allow_nan=False)
@@ -208,7 +210,9 @@ def printed(show, report, width, **options):
     return stream.getvalue()
 
 
-PROSE = re.compile(r"^(?:Again: |  \S+ on |\S+ (?:applies|meets|was)|\S+  |\S+ was not run)")
+PROSE = re.compile(
+    r"^(?:Again: |Worst |  \S+ on |  \S+: best |\S+ (?:applies|meets|was)|\S+  |\S+ was not run)"
+)
 
 
 @pytest.mark.parametrize("width", [70, 80, 100, 120, 200])
@@ -311,12 +315,43 @@ def parsed(text):
 
 def test_markdown_holds_a_line_a_claim_and_every_doubt():
     report = everything()
-    summary, doubts = parsed(as_markdown(report))
+    summary, doubts, worst = parsed(as_markdown(report))
     assert {len(row) for row in summary} == {5}
     assert {row[0] for row in summary} >= set(report.claims) | set(Section)
     assert {(row[0], row[1], row[3]) for row in doubts[1:]} == {
         (f.claim, f.instance, f.verdict) for f in report.findings if f.verdict is not CONFIRMED
     }
+    (case,) = report.searched
+    assert worst[1:] == [
+        [
+            "dense-rate",
+            "every step",
+            "0.9700 (tightness 0.88)",
+            "confirmed",
+            case.description,
+            "1,234",
+        ]
+    ]
+
+
+def test_an_undecided_worst_case_is_no_doubt():
+    """No number of trials tells a bound that is attained from one that is exceeded by a hair."""
+    report = every_claim()
+    report.findings.append(searched("dense-rate", "dense-rate-worst", verdict=UNDECIDED))
+    assert report.exit_status == 0
+    assert "Not confirmed" not in as_markdown(report)
+    assert "Not confirmed" not in printed(print_report, report, 100)
+    assert "none refuted" in as_html(report)
+    report.findings.append(searched("dense-rate", "dense-rate-worst", verdict=REFUTED))
+    assert report.exit_status == 1
+    assert "Not confirmed" in as_markdown(report)
+
+
+def test_a_page_shows_the_worst_case_of_its_claim():
+    text = as_html(everything())
+    assert text.count("Worst case found by search") == 1
+    assert "best ratio found: 0.9700 (tightness 0.88); 1,234 evaluations" in text
+    assert "&lt;b&gt;17&lt;/b&gt; | columns" in text
 
 
 @given(st.text(st.characters(codec="utf-8", categories=("L", "N", "P", "S")), min_size=1))
@@ -361,6 +396,15 @@ def test_commands_say_only_what_is_not_usual():
     random = sum(registry()[name].kind is not Kind.DETERMINISTIC for name in report.claims)
     assert f"--alpha {0.01 / random!r}" in repeat_claim(report, "dense-rate")
     assert repeat_finding(report, proof("dense-rate")).count("--evidence exact") == 1
+    all_kinds = everything()
+    search = repeat_finding(all_kinds, searched("dense-rate", "dense-rate-worst"))
+    assert "--evidence search --evaluations 1234" in search
+    assert "--evaluations 1234" in repeat_run(all_kinds)
+    usual = replace(all_kinds.searched[0], evaluations=PROFILES["quick"].evaluations)
+    assert "--evaluations" not in repeat_run(replace(all_kinds, searched=[usual]))
+    assert "--evaluations" not in repeat_run(replace(
+        all_kinds, searched=[*all_kinds.searched, usual]
+    ))  # fmt: skip
     own = Report("full", 3, 0.01, ["dense-rate"], ["user"], [Evidence.TRIALS])
     assert repeat_claim(own, "dense-rate") == (
         "proofs-check run dense-rate --design X --target Y --profile full --seed 3"
@@ -385,11 +429,14 @@ def test_the_table_of_verdicts():
     by_claim = {row[0]: row for row in true[1:]}
     assert set(by_claim) == set(everything().claims)
     assert by_claim["excess-identity"][2:] == ["deterministic", "no counterexample",
-                                               "5 confirmed", ""]  # fmt: skip
+                                               "5 confirmed", "", ""]  # fmt: skip
     assert by_claim["dense-rate"][3:] == [
-        "statistical (5), no counterexample (1)", "6 confirmed", "0.89"
+        "statistical", "5 confirmed", "0.50", "0.9700 (0.88)"
     ]  # fmt: skip
+    assert "1,234 looks in all, refuted none" in text
     assert by_claim["kmeanspp"][4] == "5 confirmed, 1 undecided"
+    without = replace(everything(), searched=[])
+    assert [len(row) for row in parsed(readme.verdicts(without, pairs()))[0][:2]] == [6, 6]
     assert len(false) == 9
     assert {row[2] for row in false[1:]} == {"refuted"}
     assert "of 8 false statements" in text
