@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import sys
 import textwrap
 import time
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
-from lsq_sketch.console import console, fail, progress_bar, run_app
+from lsq_sketch.console import INTERRUPTED, console, fail, progress_bar, run_app
 from proofs_check.instances import unavailable
 
 from .columns import Columns
@@ -145,4 +146,11 @@ def _compute_with_progress(
 
 def main() -> None:
     """Entry point."""
-    run_app(app, PROGRAM)
+    try:
+        run_app(app, PROGRAM)
+    except SystemExit as end:
+        if end.code == INTERRUPTED:
+            # Python would wait for the trials at work on other threads, which have nothing to save
+            sys.stdout.flush()
+            os._exit(INTERRUPTED)
+        raise

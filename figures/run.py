@@ -34,7 +34,9 @@ SHARED_CODE = (
 )
 """What every part of every figure is computed with."""
 
-DRAWING = ("style", "matplotlib.axes", "matplotlib.figure", "matplotlib.ticker")
+DRAWING = (
+    "style", "matplotlib.axes", "matplotlib.figure", "matplotlib.lines", "matplotlib.ticker",
+)  # fmt: skip
 """Modules from which a figure's file imports what it draws with."""
 
 PartProgress = Callable[[str, int, int], None]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from itertools import count
 from typing import TypeVar
 
 import numpy as np
 
-from lsq_sketch.threads import single_threaded_blas, thread_count
+from lsq_sketch.threads import for_each, single_threaded_blas
 
 Case = TypeVar("Case")
 
@@ -23,7 +24,7 @@ def silent(done: int, total: int) -> None:
 def run_trials(
     trial: Callable[[Case, np.random.Generator], np.ndarray],
     cases: Sequence[Case],
-    count: int,
+    repeats: int,
     seed: np.random.SeedSequence,
     progress: Progress = silent,
 ) -> list[np.ndarray]:
@@ -37,21 +38,22 @@ def run_trials(
     trial : callable
         ``trial(case, rng) -> ndarray``, always of the same shape for a case.
     cases : sequence
-    count : int
+    repeats : int
         Trials a case.
     seed : numpy.random.SeedSequence
     progress : callable
-        Called from this thread after each trial.
+        Called after each trial, by one thread at a time.
 
     Returns
     -------
-    list of ndarray, shapes (count, ...)
+    list of ndarray, shapes (repeats, ...)
         The results of each case, in the order of the spawned streams.
 
     Raises
     ------
     Exception
-        Whatever a trial raised first; trials not yet begun are dropped, as on Ctrl-C.
+        Whatever the first of the trials that failed raised; trials not yet begun are dropped, as
+        on Ctrl-C.
 
     Examples
     --------
@@ -60,16 +62,17 @@ def run_trials(
     >>> [result.shape for result in results]
     [(4, 2), (4, 3)]
     """
-    jobs = [case for case in cases for _ in range(count)]
-    generators = [np.random.default_rng(child) for child in seed.spawn(len(jobs))]
-    with single_threaded_blas(), ThreadPoolExecutor(thread_count()) as pool:
-        futures = [pool.submit(trial, *job) for job in zip(jobs, generators, strict=True)]
-        try:
-            for done, future in enumerate(as_completed(futures), 1):
-                future.result()
-                progress(done, len(futures))
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
-    results = [future.result() for future in futures]
-    return [np.stack(results[i : i + count]) for i in range(0, len(results), count)]
+    cells = [case for case in cases for _ in range(repeats)]
+    jobs = list(zip(cells, seed.spawn(len(cells)), strict=True))
+    done, reporting = count(1), threading.Lock()
+
+    def run(job: tuple[Case, np.random.SeedSequence]) -> np.ndarray:
+        case, child = job
+        result = trial(case, np.random.default_rng(child))
+        with reporting:
+            progress(next(done), len(jobs))
+        return result
+
+    with single_threaded_blas():
+        results = for_each(run, jobs)
+    return [np.stack(results[i : i + repeats]) for i in range(0, len(results), repeats)]

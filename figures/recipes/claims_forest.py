@@ -22,6 +22,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from proofs_check.claim import Kind, registry
 from proofs_check.finding import Evidence, Finding, Verdict
@@ -201,6 +202,12 @@ def draw(columns: Columns) -> Figure:
             _draw_kind(ax, kinds[kind])
         else:
             ax.set_visible(False)
+    points = [
+        Line2D([], [], color=COLOURS[real], marker="os"[real], markersize=3, linewidth=0.7,
+               markerfacecolor=COLOURS[real], label=("made-up problems", "real data")[real])
+        for real in sorted(set(columns["real"].tolist()))
+    ]  # fmt: skip
+    figure.legend(handles=points, loc="outside lower center", ncols=2)
     for kind in (UPPER, LAW):
         if kind in kinds:
             high = float(kinds[kind]["high"].max())

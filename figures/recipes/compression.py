@@ -3,9 +3,9 @@
 Excess e(T) / e_0 that is left (0: the full table, d1 parameters a column; 1: the zero table)
 against the parameters k that are trained for each output column; codes of IDs are not counted.
 Median over trials. Solid: trained with k parameters, as hashing is. Dashed: made from the full
-table after it was learned (post-training quantisation), the codebooks re-solved. Dotted: the best
-codebook with k codewords a block that was found here, by alternating CCE or PQ in any trial; the
-optimal codebook lies at or below it.
+table after it was learned (post-training quantisation), the codebooks re-solved. Dotted, in the
+place of the optimal codebook: the best one with k codewords a block that was found here, by
+alternating CCE or PQ in any trial; the optimum, which is hard to find, lies at or below it.
 
 Hashing trick (one 1 a row of H), count sketch (random signs), CE (concatenation: one hash for each
 of c blocks of columns), sum of two hashes (k/2 buckets each), one shot (sketch of k buckets, k/2
@@ -20,8 +20,8 @@ from five fields, d1 = 4,178, c = 3.
 The abstract's claim, compression close to post-training quantisation without the full table, holds
 here for assignments taken from the loss (alternating CCE); Sparse CCE drops towards it in (a)
 once k is half of d1, and elsewhere lies between hashing and quantisation (what each needs in
-training: memory). In (c) signs hurt: all effects share a mean, which the hashing trick keeps and a
-count sketch cancels.
+training: memory). What only hashes hardly differs in (a, b). In (c) signs hurt: all effects share a
+mean, which the hashing trick keeps and a count sketch cancels.
 
 Five trials (three in c, d); the quick profile has smaller problems in (a, b), and fewer k.
 """

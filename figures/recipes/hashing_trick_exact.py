@@ -26,7 +26,7 @@ from proofs_check.instances import one_hot
 
 from ..columns import Columns, split, stack
 from ..run import Run
-from ..style import COLUMN_WIDTH, LOOKS, label_line, write_beside
+from ..style import COLUMN_WIDTH, LABEL_SIZE, LOOKS, text_colour, write_beside
 from ..trials import Progress, run_trials
 
 EXPONENTS = {"uniform": 0.0, "Zipf": 1.0, "rank$^{-3/2}$": 1.5}
@@ -113,7 +113,7 @@ def measure(
     return {"mean": mean, "lower": mean - error, "upper": mean + error}
 
 
-NAMES = {"uniform": ("#0072B2", "o"), "Zipf": ("#D55E00", "s"), "rank$^{-3/2}$": ("#009E73", "^")}
+MARKERS = {"uniform": "o", "Zipf": "s", "rank$^{-3/2}$": "^"}
 
 
 def draw(columns: Columns) -> Figure:
@@ -130,15 +130,15 @@ def draw(columns: Columns) -> Figure:
     """
     figure = Figure((COLUMN_WIDTH, 2.5), layout="constrained")
     ax = figure.subplots()
-    look = LOOKS["one-hot-exact"]
+    exact, method = LOOKS["one-hot-exact"], "count-sketch"
     panels = split(columns, "frequencies")
     for name, part in panels.items():
-        colour, marker = NAMES[name]
-        ax.plot(part["buckets"], part["one-hot-exact"], color=look.colour, linewidth=0.9, zorder=3)
+        ax.plot(part["buckets"], part["one-hot-exact"], color=exact.colour, linewidth=0.9, zorder=3)
         ax.errorbar(
             part["buckets"], part["mean"],
             [part["mean"] - part["lower"], part["upper"] - part["mean"]],
-            color=colour, marker=marker, linestyle="none", elinewidth=0.9, zorder=4,
+            color=LOOKS[method].colour, marker=MARKERS[name], linestyle="none", elinewidth=0.9,
+            zorder=4,
         )  # fmt: skip
     ax.set_xscale("log", base=2)
     buckets = np.unique(columns["buckets"])
@@ -151,8 +151,10 @@ def draw(columns: Columns) -> Figure:
         at = place if name != "Zipf" else place + 1
         write_beside(
             ax, name, part["buckets"][at], part["one-hot-exact"][at],
-            NAMES[name][0], offset, ha=side,
+            text_colour(method), offset, ha=side,
         )  # fmt: skip
-    first = panels["uniform"]
-    label_line(ax, "one-hot-exact", first["buckets"][place], first["one-hot-exact"][place], (5, 14))
+    ax.text(
+        0.03, 0.05, "points: measured\nlines: one-hot-exact", transform=ax.transAxes,
+        fontsize=LABEL_SIZE,
+    )  # fmt: skip
     return figure

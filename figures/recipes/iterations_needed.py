@@ -24,7 +24,7 @@ from itertools import count
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullFormatter
+from matplotlib.ticker import NullLocator
 
 from lsq_sketch import LeastSquares, dense_cce
 from lsq_sketch.threads import single_threaded_blas
@@ -228,7 +228,7 @@ def draw(columns: Columns) -> Figure:
         ax.set(xscale="log", yscale="log", xlabel="$d_1 / (k - d_2)$")
         ratios = np.unique(part["d1 / m"])
         ax.set_xticks(ratios, [str(ratio) for ratio in ratios])
-        ax.xaxis.set_minor_formatter(NullFormatter())
+        ax.xaxis.set_minor_locator(NullLocator())
         ax.yaxis.set_major_formatter("{x:,.0f}")
     axes[0].set_ylabel("rounds to $e_i / e_0 = 1/1000$")
     _draw_whitened(axes[0], split(panels["whitened"], "d1"))
@@ -250,7 +250,7 @@ def _draw_whitened(ax: Axes, sizes: dict[str, Columns]) -> None:
     for name in ("iteration-count", "whitened-law"):
         draw_line(ax, "d1 / m", largest, name)
     for marker, (d1, part) in zip(MARKERS, sizes.items(), strict=False):
-        _draw_points(ax, "whitened", part, marker, "white", f"$d_1 = {d1}$")
+        _draw_points(ax, "whitened", part, marker, "white", f"$d_1$ = {int(d1):,}")
     points = [handle for handle in ax.containers if handle.get_label()]
     ax.legend(handles=points, loc="lower right", handletextpad=0.3)
     label_line(ax, "iteration-count", *_middle(largest, "iteration-count"), (-6, 6), ha="right")

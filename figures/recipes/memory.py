@@ -17,7 +17,6 @@ The quick profile has smaller tables.
 
 from __future__ import annotations
 
-import gc
 import math
 import tracemalloc
 from collections.abc import Callable
@@ -147,7 +146,6 @@ def measure(sizes: Sizes, power: int, seed: np.random.SeedSequence, progress: Pr
 
 def peak_of(train: Training, problem: LeastSquares, k: int) -> int:
     """Most bytes that are allocated at once while a method trains, in steps of a kibibyte."""
-    gc.collect()
     tracemalloc.start()
     try:
         before = tracemalloc.get_traced_memory()[0]

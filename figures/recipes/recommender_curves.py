@@ -2,27 +2,29 @@
 
 GMF (two tables, 32 columns, Adam, 30 epochs), each method at 16 to 1,024 trained parameters a
 column and table (tables of fewer IDs are kept whole); horizontally the trained parameters of both
-tables, codes of IDs not counted.
-Best validation AUC and lowest validation cross-entropy (BCE) of all epochs: mean over three seeds,
-band from the least to the greatest. Solid: trained in so many parameters. Dashed PQ and RQ:
-quantised after training from the full table of the best epoch, which training had to hold.
+tables, codes of IDs not counted. Best validation AUC and lowest validation cross-entropy (BCE) of
+all epochs: mean over three seeds, band from the least to the greatest. Dashed: the full tables of
+the best epoch, quantised after training, which had to hold them. All others are trained in the
+parameters they are drawn at.
 
 (a, b) movielens-small, 671 users and 8,451 movies. A logistic regression on one bias a user and
-one a movie (dashed) is the yardstick: so small a set leaves embeddings little to say.
+one a movie ("biases only") is the yardstick: so small a set leaves embeddings little to say.
 (c, d) Synthetic: 1,000 users and items with random vectors, 300 rows a user; the labels' true
 probabilities give what can be reached at best.
 
-In (a) few parameters with learned assignments do as well as the full table, which overfits. CCE is
-the library's default, whose clustering step differs from the published one in detail.
+In both, assignments taken from the loss (alternating CCE) make of the fewest parameters about what
+the full table gives, and more than quantising it does. CCE is the library's default, whose
+clustering step differs from the published one in detail; it is above all hashing.
 
 The quick profile has synthetic data alone, smaller, two seeds and fewer epochs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -39,12 +41,14 @@ from lsq_sketch.recommend.experiment import (
     MethodChoice,
     baseline_outcome,
     best_reachable,
+    outcome,
 )
 from lsq_sketch.recommend.methods import registry
 from lsq_sketch.recommend.metrics import area_under_curve
 from lsq_sketch.recommend.models import Model
 from lsq_sketch.recommend.post_training import compress
-from lsq_sketch.recommend.training import TrainingOptions
+from lsq_sketch.recommend.training import MONITORS, TrainingOptions
+from lsq_sketch.threads import for_each
 
 from ..columns import Columns, split, stack
 from ..run import FigureInputError, Run, files_digest
@@ -52,7 +56,8 @@ from ..style import LABEL_SIZE, LOOKS, PAGE_WIDTH, text_colour, write_beside
 from ..trials import Progress, run_trials
 
 BIAS_ONLY, BEST_REACHABLE = "bias-only", "best-reachable"
-MEASURES = ("AUC", "BCE")
+MEASURES = {"AUC": "auc", "BCE": "loss"}
+"""Columns, and what the engine calls them."""
 
 
 @dataclass(frozen=True)
@@ -90,8 +95,8 @@ def compute(run: Run, sources: Sequence[str] | None = None) -> Columns:
     -------
     Columns
         For each data set, method and budget: parameters, and mean, least and greatest over seeds
-        of the best AUC and BCE. Rows of the bias-only model and, on synthetic data, of the best
-        that can be reached have no budget.
+        of the best AUC and BCE. Rows of the full table, of the bias-only model and, on synthetic
+        data, of the best that can be reached have no budget.
 
     Raises
     ------
@@ -100,24 +105,23 @@ def compute(run: Run, sources: Sequence[str] | None = None) -> Columns:
     """
     sizes = SIZES[run.profile]
     seeds = range(1 + run.seed * sizes.seeds, 1 + (run.seed + 1) * sizes.seeds)
+    full = Experiment(dim=sizes.dim, training=TrainingOptions(epochs=sizes.epochs))
     parts = []
     for source in sizes.data if sources is None else sources:
-        budgets = sizes.data[source]
         data = cache(partial(loaded, source))
+        learned = cache(partial(full_tables, data, full, seeds))
         settings = {
             "data": source, "seeds": seeds, "epochs": sizes.epochs, "dim": sizes.dim,
             "engine": files_digest(ENGINE),
         }  # fmt: skip
-        for method in registry():
-            chosen = budgets if method != "full" else (1,)
-            experiment = Experiment(
-                method=MethodChoice.parse(method),
-                dim=sizes.dim,
-                training=TrainingOptions(epochs=sizes.epochs),
+        for name, method in registry().items():
+            budgets = sizes.data[source] if name != full.method.name else (0,)
+            cells = partial(
+                measure, data, replace(full, method=MethodChoice.parse(name)), budgets, seeds
             )
-            parameters = settings | {"method": method, "budgets": chosen}
-            train = partial(train_all, data, experiment, chosen, seeds)
-            parts.append((source, run.part(f"{source}, {method}", parameters, train)))
+            work = partial(quantise, cells, learned) if method.compresses_trained else cells
+            parameters = settings | {"method": name, "budgets": budgets}
+            parts.append((source, run.part(f"{source}, {name}", parameters, work)))
         parts.append((source, run.part(f"{source}, references", settings, partial(refer, data))))
     return stack({"data": np.repeat(source, len(part["method"])), **part} for source, part in parts)
 
@@ -136,91 +140,110 @@ def loaded(source: str) -> Dataset:
         raise FigureInputError(str(error)) from error
 
 
-def train_all(
+Outcome = Callable[[Experiment, Dataset], np.ndarray]
+"""Of one run: parameters of the tables, best validation AUC, lowest validation BCE."""
+
+
+def trained(experiment: Experiment, data: Dataset) -> np.ndarray:
+    """The `Outcome` of training in so many parameters."""
+    trainer = experiment.trainer(data)
+    trainer.run()
+    found = outcome(trainer)
+    return np.array([found["table_parameters"], *(found["best"][m] for m in MEASURES.values())])
+
+
+def measure(
     data: Callable[[], Dataset],
     experiment: Experiment,
     budgets: Sequence[int],
     seeds: Sequence[int],
     stream: np.random.SeedSequence,
     progress: Progress,
+    reach: Outcome = trained,
 ) -> Columns:
-    """One method at all budgets with all seeds; a seed is that of the experiment."""
+    """One method at all budgets (0: it has none) with all seeds, which are the experiments' own."""
     rows = data()
-    cells = [(budget, seed) for budget in budgets for seed in seeds]
 
     def trial(cell: tuple[int, int], _: np.random.Generator) -> np.ndarray:
         budget, seed = cell
         training = replace(experiment.training, seed=seed)
-        return best(replace(experiment, params_per_dim=budget, training=training), rows)
+        return reach(replace(experiment, params_per_dim=max(budget, 1), training=training), rows)
 
-    found = np.concatenate(run_trials(trial, cells, 1, stream, progress))
-    by_budget = found.reshape(len(budgets), len(seeds), 3)
-    columns = {
+    found = run_trials(trial, list(product(budgets, seeds)), 1, stream, progress)
+    parameters, *measures = np.moveaxis(np.reshape(found, (len(budgets), len(seeds), -1)), 2, 0)
+    return {
         "method": np.repeat(experiment.method.name, len(budgets)),
-        "params/dim": np.array([0 if experiment.method.name == "full" else b for b in budgets]),
-        "parameters": by_budget[:, 0, 0].astype(int),
+        "params/dim": np.array(budgets),
+        "parameters": parameters[:, 0].astype(int),
+        **over_seeds(measures),
     }
-    for column, name in enumerate(MEASURES, 1):
-        values = by_budget[:, :, column]
-        columns |= summary(name, values.mean(axis=1), values.min(axis=1), values.max(axis=1))
+
+
+def over_seeds(measures: Sequence[np.ndarray]) -> Columns:
+    """Mean, least and greatest of each measure: arrays (points, seeds)."""
+    columns = {}
+    for name, values in zip(MEASURES, measures, strict=True):
+        columns[name] = values.mean(axis=1)
+        columns[f"{name} least"], columns[f"{name} greatest"] = values.min(axis=1), values.max(1)
     return columns
 
 
-def summary(name: str, mean: np.ndarray, least: np.ndarray, greatest: np.ndarray) -> Columns:
-    """The columns of one measure."""
-    return {name: mean, f"{name} least": least, f"{name} greatest": greatest}
+FullTables = Mapping[tuple[int, str], Model]
+"""By seed and by what the best epoch was chosen by."""
 
 
-def best(experiment: Experiment, data: Dataset) -> np.ndarray:
-    """Parameters of the tables, best validation AUC, lowest validation BCE."""
+def full_tables(
+    data: Callable[[], Dataset], experiment: Experiment, seeds: Sequence[int]
+) -> FullTables:
+    """Models with full tables as they were after their best epochs."""
+
+    def learn(cell: tuple[int, str]) -> Model:
+        seed, monitor = cell
+        training = replace(experiment.training, seed=seed, monitor=monitor, keep="best")
+        trainer = replace(experiment, training=training).trainer(data())
+        trainer.run()
+        return trainer.model
+
+    cells = list(product(seeds, MONITORS))
+    return dict(zip(cells, for_each(learn, cells), strict=True))
+
+
+def quantise(
+    cells: Callable[..., Columns],
+    learned: Callable[[], FullTables],
+    stream: np.random.SeedSequence,
+    progress: Progress,
+) -> Columns:
+    """As `measure`, from full tables that all budgets and methods share."""
+    return cells(stream, progress, reach=partial(quantised, learned()))
+
+
+def quantised(learned: FullTables, experiment: Experiment, data: Dataset) -> np.ndarray:
+    """The `Outcome` of quantising: AUC of the table of best AUC, BCE of that of lowest BCE."""
+    seed, labels = experiment.training.seed, data.validation.labels
     model = experiment.make_model(data)
-    if registry()[experiment.method.name].compresses_trained:
-        auc, loss = (
-            quantised(experiment, data, monitor)[place]
-            for place, monitor in enumerate(("auc", "loss"))
-        )
-        return np.array([model.table_parameter_count, auc, loss])
-    trainer = experiment.trainer(data)
-    trainer.run()
-    auc = max(record.auc for record in trainer.history if record.auc is not None)
-    loss = min(record.validation_loss for record in trainer.history)
+
+    def scores(monitor: str) -> np.ndarray:
+        compress(learned[seed, monitor], model, np.random.SeedSequence(seed, spawn_key=(2,)))
+        return model.scores(data.validation.ids)
+
+    auc, loss = area_under_curve(labels, scores("auc")), model.mean_loss(scores("loss"), labels)
     return np.array([model.table_parameter_count, auc, loss])
-
-
-def quantised(experiment: Experiment, data: Dataset, monitor: str) -> tuple[float, float]:
-    """AUC and loss of the quantised full table of the best epoch by AUC or loss."""
-    training = replace(experiment.training, monitor=monitor, keep="best")
-    full = replace(experiment, method=MethodChoice.parse("full"), training=training)
-    trainer = full.trainer(data)
-    trainer.run()
-    model = experiment.make_model(data)
-    compress(trainer.model, model, np.random.SeedSequence(training.seed, spawn_key=(2,)))
-    return evaluated(model, data)
-
-
-def evaluated(model: Model, data: Dataset) -> tuple[float, float]:
-    """Validation AUC and BCE."""
-    scores = model.scores(data.validation.ids)
-    labels = data.validation.labels
-    return area_under_curve(labels, scores), model.mean_loss(scores, labels)
 
 
 def refer(
     data: Callable[[], Dataset], stream: np.random.SeedSequence, progress: Progress
 ) -> Columns:
     """The bias-only model, and the best that can be reached where it is known."""
-    rows = data()
-    found = {BIAS_ONLY: baseline_outcome(rows), BEST_REACHABLE: best_reachable(rows)}
+    found = {BIAS_ONLY: baseline_outcome(data()), BEST_REACHABLE: best_reachable(data())}
     known = {name: values for name, values in found.items() if values is not None}
     columns = {
         "method": np.array(list(known)),
         "params/dim": np.zeros(len(known), int),
         "parameters": np.array([int(values.get("parameters", 0)) for values in known.values()]),
     }
-    for name, key in zip(MEASURES, ("auc", "loss"), strict=True):
-        values = np.array([float(values[key]) for values in known.values()])
-        columns |= summary(name, values, values, values)
-    return columns
+    values = np.array([[row[key] for row in known.values()] for key in MEASURES.values()])
+    return columns | over_seeds(list(values[:, :, None]))
 
 
 # ------------------------------------------------------------------ drawing
@@ -268,7 +291,7 @@ def _draw_order(name: str) -> int:
 
 
 def draw_handle(name: str) -> Line2D:
-    """A method in the legend."""
+    """A method in the legend; a single point where it has no budget."""
     look = LOOKS[name]
     settings: dict[str, Any] = {"linestyle": look.line if name != "full" else "none"}
     label = NAMES.get(name, look.label)

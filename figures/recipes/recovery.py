@@ -6,8 +6,8 @@ four distinct rows at distance 1 or more; 200 trials a line.
 
 (a) Dense CCE with count-sketch noise of m = k - 1 columns, T_i clustered optimally (the setting of
 recovery-probability): measured (solid) and the guarantee 1 - 16 c^i e_0 / (sigma_r^2 delta^2)
-(dashed), by m. The guarantee comes about three times later than recovery; by both, half the columns
-take twice the rounds.
+(dashed), by m. The guarantee comes two and a half to three times later than recovery; by both, half
+the columns take twice the rounds.
 (b) Sparse CCE with k/2 clusters and k/2 buckets, for which there is no guarantee: recovery within a
 few rounds if k is large, hardly ever if it is small, as the first table must come near enough.
 
@@ -173,7 +173,7 @@ def draw(columns: Columns) -> Figure:
         for marker, (width, rows) in zip("^osDv", split(part, "width").items(), strict=False):
             ax.plot(
                 rows["round"], rows["recovered"], color=LOOKS[name].colour, marker=marker,
-                markevery=max(1, len(rows["round"]) // 20), markersize=2.8,
+                markevery=0.06, markersize=2.8,
             )  # fmt: skip
             first = width == next(iter(split(part, "width")))
             label = f"${'m' if algorithm == DENSE else 'k'}$ = {width}" if first else width

@@ -1,9 +1,9 @@
 """The matrices H: every method is a choice of H, the table T = H M.
 
-Rows are 32 IDs, in the order of four planted clusters; columns are the k parameters trained for
-each output column, those that are learned in the order in which they are first used. Blue is +1 (or
-positive), orange -1 (negative). All are objects of the library, drawn or computed for one small
-problem (d2 = 4).
+Rows are 32 IDs, in the order of four planted clusters (grey lines); columns are the k parameters
+trained for each output column, those that are learned in the order in which they are first used.
+Blue is +1 (or positive), orange -1 (negative). All are objects of the library, drawn or computed
+for one small problem (d2 = 4).
 
 Top, without a look at the data: hashing trick, count sketch, sum of two hashes (both side by side
 in one H), Gaussian noise of Dense CCE; CE and the quotient-remainder trick concatenate, so that
@@ -178,6 +178,8 @@ def draw(columns: Columns) -> Figure:
         for ax, name, blocks in zip(axes, row, grids, strict=True):
             whole = np.hstack(blocks)
             ax.imshow(whole, cmap=COLOURS, vmin=-1, vmax=1, aspect="auto", interpolation="nearest")
+            for boundary in np.arange(1, SIZES.clusters) * SIZES.d1 / SIZES.clusters - 0.5:
+                ax.axhline(boundary, color="#BBBBBB", linewidth=0.5)
             edges = np.cumsum([block.shape[1] for block in blocks])[:-1] - 0.5
             concatenated = CONCATENATED in split(columns, "method")[name]["blocks"]
             for edge in edges:

@@ -1,9 +1,10 @@
 """Peak memory while training recommenders, against quality and against the size of the tables.
 
 Measured, not counted: the most bytes allocated at once (traced by tracemalloc, compiled code
-included) by a model, its gradients, Adam's two running means, two epochs of training, and what
-the method does between epochs or, for PQ and RQ, after them. The rows of data and the order they
-are shuffled into are not in it: every method needs those alike.
+included) by a model, its gradients, Adam's two running means, three epochs of training, their
+evaluation, and what the method does after each of them, be it clustering, reassignment or, for PQ
+and RQ, quantisation. The rows of data and the order they are shuffled into are not in it: every
+method needs those alike.
 
 (a) GMF on movielens-small: best validation AUC (mean over three seeds, as in recommender-curves)
 against the peak, for 16 to 1,024 parameters a column and table; grey: the bytes of both full
@@ -12,8 +13,9 @@ top; alternating CCE pays here for the rows sorted by ID and a block of IDs a th
 (b) The peak at 64 parameters a column, against the bytes of two full tables of 2^8 to 2^16 IDs
 each, 65,536 rows; grey: equal. The full table with Adam's running means takes three times itself
 and more, PQ and RQ twice that. Hashing, and what is like it, does not grow. CCE and alternating CCE
-grow by the assignments of all IDs and by what these are drawn with; alternating CCE sorts the rows
-by ID, and moves a block of IDs a thread at once, which weighs most where tables are small.
+grow by the assignments of all IDs, which are wider integers when they are drawn; alternating CCE
+sorts the rows by ID, and moves a block of IDs a thread at once, which weighs most where tables are
+small.
 
 The quick profile has smaller, synthetic data and smaller tables.
 """
@@ -21,23 +23,21 @@ The quick profile has smaller, synthetic data and smaller tables.
 from __future__ import annotations
 
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from functools import cache, partial
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, NullLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from lsq_sketch.recommend.data import Dataset, Interactions
 from lsq_sketch.recommend.experiment import Experiment, MethodChoice
 from lsq_sketch.recommend.methods import registry
-from lsq_sketch.recommend.models import Model
-from lsq_sketch.recommend.post_training import compress, compresses_trained, uncompressed
-from lsq_sketch.recommend.training import EpochContext
-from lsq_sketch.recommend.workspace import BLOCK_BATCHES, Workspace
-from lsq_sketch.threads import row_chunks, single_threaded_blas
+from lsq_sketch.recommend.training import Trainer, TrainingOptions
+from lsq_sketch.recommend.workspace import BLOCK_BATCHES
+from lsq_sketch.threads import row_chunks
 
 from ..columns import Columns, split, stack
 from ..run import Run, files_digest
@@ -49,6 +49,7 @@ from .recommender_curves import ENGINE, OURS, draw_handle
 
 FLOAT = 4
 BATCH = 1024
+OPTIONS = TrainingOptions(epochs=3, batch_size=BATCH, keep="last")
 QUALITY, GROWTH = "quality", "growth"
 
 
@@ -109,7 +110,7 @@ def compute(run: Run) -> Columns:
         | {"tables": np.repeat(table_bytes(data().cardinalities, dim), len(cells))}
     ]
     sizes = SIZES[run.profile]
-    cells = [(name, 0 if name == "full" else sizes.budget) for name in registry()]
+    cells = [(name, sizes.budget if name != "full" else 0) for name in registry()]
     for power in sizes.powers:
         rows = cache(partial(random_rows, 2**power, sizes.rows))
         parameters = settings | asdict(sizes) | {"power": power, "cells": cells}
@@ -132,7 +133,8 @@ def random_rows(count: int, rows: int) -> Dataset:
     """Users and items each as likely as any other; labels by chance."""
     rng = np.random.default_rng(count)
     drawn = Interactions.of(rng.integers(0, count, (rows, 2)), rng.integers(0, 2, rows))
-    return Dataset(f"random:{count}", ("user", "item"), (count, count), drawn, drawn)
+    validation = drawn.subset(slice(BATCH))
+    return Dataset(f"random:{count}", ("user", "item"), (count, count), drawn, validation)
 
 
 def peaks_of(
@@ -156,47 +158,33 @@ def peaks_of(
     }
 
 
+class InOrder(Trainer):
+    """A trainer that takes the rows as they come: it holds no order, and copies none."""
+
+    def blocks(self, skip: int) -> Iterator[Interactions]:
+        """The rows of an epoch, but for the first ``skip``."""
+        for start, stop in row_chunks(len(self.data.train), BATCH * BLOCK_BATCHES):
+            if start >= skip:
+                yield self.data.train.subset(slice(start, stop))
+
+
 def peak_of(experiment: Experiment, data: Dataset) -> int:
     """Most bytes that training allocates at once, in steps of a kibibyte."""
-    warm = random_rows(64, 2 * BATCH)
-    order = np.random.default_rng(0).permutation(len(data.train))
-    rows = data.train.subset(order)
-    with single_threaded_blas():
-        train(experiment, warm, warm.train)  # compiles and imports what it needs
-        tracemalloc.start()
-        try:
-            before = tracemalloc.get_traced_memory()[0]
-            train(experiment, data, rows)
-            peak = tracemalloc.get_traced_memory()[1] - before
-        finally:
-            tracemalloc.stop()
+    train(experiment, random_rows(64, 2 * BATCH))  # compiles and imports what it needs
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        train(experiment, data)
+        peak = tracemalloc.get_traced_memory()[1] - before
+    finally:
+        tracemalloc.stop()
     return 1024 * round(peak / 1024)
 
 
-def train(experiment: Experiment, data: Dataset, rows: Interactions) -> Model:
-    """Two epochs, and what the method does after the first of three and in the end.
-
-    The steps of `lsq_sketch.recommend.training.Trainer`, without shuffling and evaluation.
-    """
+def train(experiment: Experiment, data: Dataset) -> None:
+    """The epochs of `OPTIONS`."""
     model = experiment.make_model(data)
-    learner = uncompressed(model, 1) if compresses_trained(model) else model
-    workspace = Workspace(learner.store, experiment.optimizer, BATCH)
-    for epoch in range(2):
-        for start, stop in row_chunks(len(rows), BATCH * BLOCK_BATCHES):
-            block = rows.subset(slice(start, stop))
-            learner.train_block(workspace, block.ids, block.dense, block.labels)
-        if epoch == 0:
-            frequencies: dict[int, np.ndarray] = {}
-            for number, place in enumerate(learner.store.placed):
-                place.table.after_epoch(
-                    EpochContext(
-                        1, 3, np.random.default_rng(number), learner, place.table, place.field,
-                        place.column, rows, workspace, frequencies,
-                    )
-                )  # fmt: skip
-    if learner is not model:
-        compress(learner, model, 2)
-    return model
+    InOrder(model, data, experiment.optimizer, OPTIONS).run()
 
 
 def draw(columns: Columns) -> Figure:
@@ -228,6 +216,7 @@ def draw(columns: Columns) -> Figure:
         xscale="log", yscale="log", title="(b) growth", xlabel="size of the full tables",
         ylabel="peak memory of training",
     )  # fmt: skip
+    quality.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
     for axis in (quality.xaxis, growth.xaxis, growth.yaxis):
         axis.set_major_formatter(FuncFormatter(lambda value, _: in_words(value)))
         axis.set_minor_locator(NullLocator())

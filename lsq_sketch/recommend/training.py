@@ -336,7 +336,7 @@ class Trainer:
         """Blocks of the epoch from where it stands, to its end or until Ctrl-C."""
         total, before = len(self.data.train), self._rows_done
         self._seconds = 0.0
-        for rows in self._blocks(skip=self._rows_done):
+        for rows in self.blocks(skip=self._rows_done):
             started = time.perf_counter()
             loss = self.learner.train_block(self.workspace, rows.ids, rows.dense, rows.labels)
             self._seconds += time.perf_counter() - started
@@ -350,8 +350,11 @@ class Trainer:
             if interrupted.is_set():
                 return
 
-    def _blocks(self, skip: int) -> Iterator[Interactions]:
-        """The rows of this epoch, in its order, but for the first ``skip``."""
+    def blocks(self, skip: int) -> Iterator[Interactions]:
+        """The rows of this epoch, in its order, but for the first ``skip``.
+
+        In blocks of `BLOCK_BATCHES` batches; a subclass may take them in another order.
+        """
         train, order = self.data.train, generator(self._epoch_seed)
         n, size = len(train), self.options.batch_size * BLOCK_BATCHES
         if not is_memory_map(train.ids):

@@ -186,6 +186,53 @@ def test_interrupt_ends_cleanly(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_interrupt_does_not_wait_for_trials_on_other_threads(tmp_path):
+    program = (
+        "import numpy as np, sys, time\n"
+        "import figures.cli as cli, figures.registry as r\n"
+        "from figures.trials import run_trials\n"
+        "def trial(case, rng):\n"
+        "    print('begun\\n', end='', flush=True); time.sleep(60)\n"
+        "def compute(run):\n"
+        "    run_trials(trial, [0, 1], 3, np.random.SeedSequence(0))\n"
+        f"recipe = r.registry()['{QUICK}']\n"
+        "object.__setattr__(recipe, 'compute', compute)\n"
+        f"sys.argv = ['figures', '{QUICK}', '--out', {str(tmp_path)!r}]\n"
+        "cli.main()\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", program],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=heed_interrupts,
+        env=os.environ | {"NUMBA_NUM_THREADS": "2"},
+    )
+    assert process.stdout.readline() == "begun\n"
+    time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=30)  # of the 60 seconds of a trial
+    assert process.returncode == 130
+    assert err.splitlines()[-1] == "figures: interrupted"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_killed_run_goes_on_to_the_same_bytes(tmp_path, made, capsys):
+    name = "hashing-trick-exact"
+    arguments = [name, "--profile", "draft", "--out", str(tmp_path)]
+    command = [sys.executable, "-m", "figures", *arguments]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    while not list(tmp_path.rglob("*.json")):
+        assert process.poll() is None
+        time.sleep(0.002)
+    process.kill()
+    process.communicate(timeout=60)
+    assert call(*arguments) == 0
+    assert re.search(r"[123] of 3 parts kept", capsys.readouterr().out)
+    for suffix, path in made(name).files.items():
+        assert (tmp_path / f"{name}.{suffix}").read_bytes() == path.read_bytes()
+
+
 # ------------------------------------------------------------------ gallery
 
 

@@ -7,9 +7,10 @@ from matplotlib.text import Text
 from PIL import Image
 from pypdf import PdfReader
 
-from figures import output, style, trials
+from figures import output, style
 from figures.registry import registry
 from figures.run import Run
+from lsq_sketch import threads
 from tests.figures.conftest import PROFILE
 from tests.figures.reading import drawn_numbers, is_among, read_csv
 
@@ -167,7 +168,7 @@ class TestEveryFigure:
 
 @pytest.mark.parametrize("name", [name for name in registry() if name not in TRACED])
 def test_same_seed_same_bytes_for_any_number_of_threads(made, name, monkeypatch):
-    monkeypatch.setattr(trials, "thread_count", lambda: 3)
+    monkeypatch.setattr(threads, "thread_count", lambda: 3)
     recipe = registry()[name]
     again = recipe.compute(Run(name, 0, PROFILE))
     text = output.csv_text(again, made(name).origin)

@@ -17,7 +17,7 @@ from figures.columns import quantiles, split, stack
 from figures.recipes import compression, dense_convergence, memory
 from figures.run import Run, computing_code, part_text, read_part
 from figures.trials import run_trials
-from lsq_sketch import __version__
+from lsq_sketch import __version__, threads
 
 
 @pytest.mark.parametrize("module", [columns, output, registry_module, run_module, trials, memory])
@@ -58,7 +58,7 @@ def test_trials_have_their_own_streams_and_report_progress():
 
 @pytest.mark.parametrize("error", [ZeroDivisionError, KeyboardInterrupt])
 def test_a_failed_trial_drops_the_rest(error, monkeypatch):
-    monkeypatch.setattr(trials, "thread_count", lambda: 1)
+    monkeypatch.setattr(threads, "thread_count", lambda: 1)
     begun = []
 
     def trial(case, rng):
