@@ -20,8 +20,8 @@ from five fields, d1 = 4,178, c = 3.
 The abstract's claim, compression close to post-training quantisation without the full table, holds
 here for assignments taken from the loss (alternating CCE); Sparse CCE drops towards it in (a)
 once k is half of d1, and elsewhere lies between hashing and quantisation (what each needs in
-training: memory). What only hashes hardly differs in (a, b). In (c) signs hurt: all effects share a
-mean, which the hashing trick keeps and a count sketch cancels.
+training: memory). In (a, b) it hardly matters how IDs are hashed, and one shot is no better. In (c)
+signs hurt: all effects share a mean, which the hashing trick keeps and a count sketch cancels.
 
 Five trials (three in c, d); the quick profile has smaller problems in (a, b), and fewer k.
 """

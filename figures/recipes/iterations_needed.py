@@ -8,7 +8,7 @@ trials. The paper bounds the count by the order of d1 / (k - d2) log(1 / eps).
 number; the paper's count (iteration-count at the rate 1/d1) is hardly above it where few columns
 are drawn, and 40 % above it where half as many columns as the rank are.
 (b) Gaussian noise, geometric spectrum of condition 10, d1 = 256: the paper's count and the sharper
-one (dense-quadrature-rate) hold for any targets, and ask for four to eleven times the rounds that
+one (dense-quadrature-rate) hold for any targets, and ask for four to ten times the rounds that
 targets in the two smallest singular directions need; random targets need little less. The
 prediction for high dimension is close to both.
 

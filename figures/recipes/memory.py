@@ -43,7 +43,7 @@ from lsq_sketch.quantize import product_quantization
 
 from ..columns import Columns, split, stack
 from ..run import Run
-from ..style import LOOKS, PAGE_WIDTH, label_ends
+from ..style import LOOKS, PAGE_WIDTH, label_ends, write_beside
 from ..trials import Progress
 
 D2, BLOCKS = 16, 4
@@ -191,6 +191,8 @@ def draw(columns: Columns) -> Figure:
         _draw_panel(ax, columns, column)
         ax.set_title(title)
         ax.set_xlabel("size of the full table")
+    least = columns["table"].min()
+    write_beside(axes[0], "size of the full table", least, least, offset=(14, 0))
     for ax, column in zip(axes, ("training", "stored"), strict=True):
         ends = {name: part[column][-1] for name, part in split(columns, "method").items()}
         label_ends(figure, ax, ends.items())

@@ -12,7 +12,7 @@ measured excess and quantisation error of the round before; unrolled, its neighb
 than e_0 here, so it only proves convergence as kappa vanishes.
 
 In (a) the quantisation error vanishes and the excess with it: T* is found. In (b, c) the clusters
-can get no better than those of T*: a_i stalls near the floor, the quantisation error with it, and
+can get no better than those of T*: a_i stalls above the floor, the quantisation error with it, and
 each round loses in clustering what it gained by solving. The fresh buckets keep the table itself a
 little below its codebook.
 

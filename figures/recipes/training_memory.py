@@ -41,7 +41,7 @@ from lsq_sketch.threads import row_chunks
 
 from ..columns import Columns, split, stack
 from ..run import Run, files_digest
-from ..style import LOOKS, PAGE_WIDTH
+from ..style import LOOKS, PAGE_WIDTH, write_beside
 from ..trials import Progress
 from . import recommender_curves
 from .memory import in_words
@@ -205,12 +205,15 @@ def draw(columns: Columns) -> Figure:
     _draw_lines(quality, panels[QUALITY], "peak", "AUC")
     table = panels[QUALITY]["tables"][0]
     quality.axvline(table, color="#BFBFBF", linewidth=3, zorder=1)
+    low = quality.get_ylim()[0]
+    write_beside(quality, "size of the full tables", table, low, offset=(6, 4))
     quality.set(
         xscale="log", title="(a) quality", xlabel="peak memory of training",
         ylabel="best validation AUC",
     )  # fmt: skip
     tables = np.unique(panels[GROWTH]["tables"])
     growth.plot(tables, tables, color="#BFBFBF", linewidth=3, zorder=1)
+    write_beside(growth, "size of the full tables", tables[0], tables[0], offset=(14, 0))
     _draw_lines(growth, panels[GROWTH], "tables", "peak")
     growth.set(
         xscale="log", yscale="log", title="(b) growth", xlabel="size of the full tables",
