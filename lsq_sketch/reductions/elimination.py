@@ -213,7 +213,7 @@ class EliminationReduction(FactoredReduction):
             )
         if self.rank > SVD_SIZE:
             active = np.sort(np.concatenate([self._eliminated, self._remaining]))
-            dense = self._gram[active][:, active].toarray()
+            dense = self._gram[active][:, active].toarray(order="F")  # LAPACK's: no copy
             values = scipy.linalg.eigh(
                 dense, eigvals_only=True, overwrite_a=True, check_finite=False
             )[::-1][: self.rank]

@@ -470,6 +470,19 @@ def test_singular_values_from_the_gram_matrix(monkeypatch, name):
     assert p.reduction.smallest_singular_value == p.singular_values[-1]
 
 
+def test_singular_values_take_one_dense_matrix(monkeypatch):
+    monkeypatch.setattr(elimination, "SVD_SIZE", 0)
+    p = LeastSquares(one_hot(4000, [400, 300], rng_of(20)), targets(4000))
+    assert p.rank == 699
+    tracemalloc.start()
+    try:
+        assert p.singular_values.shape == (699,)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 1.4 * 8 * 700**2
+
+
 def test_singular_values_of_an_ill_conditioned_design_do_not_come_from_the_gram_matrix(monkeypatch):
     monkeypatch.setattr(elimination, "SVD_SIZE", 0)
     rng = rng_of(19)
