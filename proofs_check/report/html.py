@@ -40,6 +40,7 @@ from .summary import (
     stage_and_part,
     tally,
     totals,
+    worst_cases,
 )
 from .typeset import typeset
 
@@ -267,7 +268,11 @@ def _entry(report: Report, own: Sequence[Row], ids: frozenset[str]) -> Entry:
             if heading in claim.sections
         ),
         overview=tuple((row, _nearest_line(row)) for row in own),
-        worst=tuple((case, reached(case)) for case in report.searched if case.claim == claim.id),
+        worst=tuple(
+            (case, reached(case, finding))
+            for case, finding in worst_cases(report)
+            if case.claim == claim.id
+        ),
     )
 
 

@@ -127,7 +127,7 @@ def _worst_cases(report: Report) -> str:
     heads = ["claim", "stage", "best ratio", "verdict", "instance", "evaluations"]
     return table(heads, [
         [
-            code(case.claim), plain(case.stage), reached(case), str(finding.verdict),
+            code(case.claim), plain(case.stage), reached(case, finding), str(finding.verdict),
             plain(case.description), f"{case.evaluations:,}",
         ]
         for case, finding in worst_cases(report)

@@ -93,7 +93,8 @@ def _searches(report: Report) -> str:
         f"A search for the worst case of each claim, {looks:,} looks in all, refuted "
         f"{refuted or 'none'}: the last column has the best ratio of a mean to its bound that it "
         "found and, in brackets, its tightness, the lesser of that ratio and the ratio of what is "
-        "gained (1 - bound) / (1 - mean). "
+        "gained (1 - bound) / (1 - mean). A bound that is attained has ratios a hair above 1 too, "
+        "by chance. "
     )
 
 

@@ -233,18 +233,19 @@ def totals(report: Report) -> str:
     )
 
 
-def reached(case: Searched) -> str:
+def reached(case: Searched, finding: Finding) -> str:
     """How close a search brought a mean to its bound; empty if the claim bounds none.
 
-    Examples
-    --------
-    >>> reached(Searched("a", "b", "c", "d", 0.9704, 0.81, 400))
-    '0.9704 (tightness 0.81)'
+    As ``0.9704 (0.96 to 0.98), tightness 0.81``: the ratio and its confidence interval.
     """
     if math.isnan(case.ratio):
         return ""
-    tight = "" if math.isnan(case.tightness) else f" (tightness {short(case.tightness)})"
-    return number(case.ratio) + tight
+    told = number(case.ratio)
+    if finding.bound > 0:
+        told += (
+            f" ({short(finding.lower / finding.bound)} to {short(finding.upper / finding.bound)})"
+        )
+    return told + ("" if math.isnan(case.tightness) else f", tightness {short(case.tightness)}")
 
 
 def worst_cases(report: Report) -> list[tuple[Searched, Finding]]:

@@ -31,6 +31,7 @@ from .summary import (
     stage_and_part,
     tally,
     totals,
+    worst_cases,
 )
 
 STYLES = {Verdict.CONFIRMED: "green", Verdict.REFUTED: "bold red", Verdict.UNDECIDED: "yellow"}
@@ -286,8 +287,8 @@ def _print_worst_cases(report: Report, console: Console) -> None:
         "of trials tells it from one that is exceeded by a hair)",
         soft_wrap=True,
     )
-    for case in report.searched:
-        how = f"best ratio found: {ratio}" if (ratio := reached(case)) else ""
+    for case, finding in worst_cases(report):
+        how = f"best ratio found: {ratio}" if (ratio := reached(case, finding)) else ""
         effort = f"{case.evaluations:,} evaluations"
         parts = [part for part in (how, escape(case.description), effort) if part]
         stages = {other.stage for other in report.searched if other.claim == case.claim}

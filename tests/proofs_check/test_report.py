@@ -326,7 +326,7 @@ def test_markdown_holds_a_line_a_claim_and_every_doubt():
         [
             "dense-rate",
             "every step",
-            "0.9700 (tightness 0.88)",
+            "0.9700 (0.96 to 0.97), tightness 0.88",
             "confirmed",
             case.description,
             "1,234",
@@ -350,7 +350,7 @@ def test_an_undecided_worst_case_is_no_doubt():
 def test_a_page_shows_the_worst_case_of_its_claim():
     text = as_html(everything())
     assert text.count("Worst case found by search") == 1
-    assert "best ratio found: 0.9700 (tightness 0.88); 1,234 evaluations" in text
+    assert "best ratio found: 0.9700 (0.96 to 0.97), tightness 0.88; 1,234 evaluations" in text
     assert "&lt;b&gt;17&lt;/b&gt; | columns" in text
 
 
