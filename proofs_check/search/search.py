@@ -67,7 +67,7 @@ class Worst:
         return tightness(self.finding.mean, self.finding.bound)
 
     def _over_bound(self, value: float) -> float:
-        if self.finding.kind in (Kind.DETERMINISTIC, Kind.DISTRIBUTION):
+        if self.finding.kind is not Kind.UPPER_BOUND:
             return float("nan")
         if self.finding.bound == 0:
             return float("inf") if value > 0 else 1.0
