@@ -63,6 +63,22 @@ def test_named_things_exist():
         assert name in benchmarks()
 
 
+@pytest.mark.compiled
+def test_the_plan_counts_what_it_says():
+    """The counts by bounds; simulated ones depend on how a processor rounds."""
+    said = re.findall(r"^(?:16)? +(gaussian|whitened) +(\S+) +(= \d+|[\d,]+)", README, re.MULTILINE)
+    assert [noise for noise, *_ in said] == ["gaussian", "whitened"]
+    arguments = "--instance digits --k 16 32 48 --eps 1e-3 --noise gaussian whitened"
+    assert arguments in README
+    done = subprocess.run(
+        [sys.executable, "-m", "proofs_check.cli", "plan", *arguments.split(), "--budget", "0.1"],
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    for noise, paper, sharper in said:
+        assert re.search(rf"{noise} +{re.escape(paper)} +{re.escape(sharper)} ", done.stdout)
+
+
 def test_the_table_of_verdicts_is_there_and_of_every_true_claim():
     """`make verdicts` writes it; here only that it was written, by this set of claims."""
     part = README.split(BEGIN)[1].split(END)[0]
