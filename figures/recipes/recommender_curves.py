@@ -186,7 +186,8 @@ def over_seeds(measures: Sequence[np.ndarray]) -> Columns:
     columns = {}
     for name, values in zip(MEASURES, measures, strict=True):
         columns[name] = values.mean(axis=1)
-        columns[f"{name} least"], columns[f"{name} greatest"] = values.min(axis=1), values.max(1)
+        columns[f"{name} least"] = values.min(axis=1)
+        columns[f"{name} greatest"] = values.max(axis=1)
     return columns
 
 
@@ -198,11 +199,12 @@ def full_tables(
     data: Callable[[], Dataset], experiment: Experiment, seeds: Sequence[int]
 ) -> FullTables:
     """Models with full tables as they were after their best epochs."""
+    rows = data()
 
     def learn(cell: tuple[int, str]) -> Model:
         seed, monitor = cell
         training = replace(experiment.training, seed=seed, monitor=monitor, keep="best")
-        trainer = replace(experiment, training=training).trainer(data())
+        trainer = replace(experiment, training=training).trainer(rows)
         trainer.run()
         return trainer.model
 

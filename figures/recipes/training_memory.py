@@ -1,18 +1,18 @@
 """Peak memory while training recommenders, against quality and against the size of the tables.
 
 Measured, not counted: the most bytes allocated at once (traced by tracemalloc, compiled code
-included) by a model, its gradients, Adam's two running means, three epochs of training, their
-evaluation, and what the method does after each of them, be it clustering, reassignment or, for PQ
-and RQ, quantisation. The rows of data and the order they are shuffled into are not in it: every
+included) by a model, its gradients, Adam's two running means, two epochs of training, their
+evaluation, and what the method does between or after them: clustering, reassignment, or, for PQ and
+RQ, quantisation. The rows of data and the order they are shuffled into are not in it: every
 method needs those alike.
 
 (a) GMF on movielens-small: best validation AUC (mean over three seeds, as in recommender-curves)
 against the peak, for 16 to 1,024 parameters a column and table; grey: the bytes of both full
 tables. Left and up is better. PQ and RQ must hold what the full table holds, and the clustering on
-top; alternating CCE pays here for the rows sorted by ID and a block of IDs a thread.
+top; alternating CCE pays here for the rows sorted by ID and a block of IDs a thread (two here).
 (b) The peak at 64 parameters a column, against the bytes of two full tables of 2^8 to 2^16 IDs
 each, 65,536 rows; grey: equal. The full table with Adam's running means takes three times itself
-and more, PQ and RQ twice that. Hashing, and what is like it, does not grow. CCE and alternating CCE
+and more, PQ and RQ more than twice that. Hashing and its like do not grow. CCE and alternating CCE
 grow by the assignments of all IDs, which are wider integers when they are drawn; alternating CCE
 sorts the rows by ID, and moves a block of IDs a thread at once, which weighs most where tables are
 small.
@@ -49,7 +49,7 @@ from .recommender_curves import ENGINE, OURS, draw_handle
 
 FLOAT = 4
 BATCH = 1024
-OPTIONS = TrainingOptions(epochs=3, batch_size=BATCH, keep="last")
+OPTIONS = TrainingOptions(epochs=2, batch_size=BATCH, keep="last")
 QUALITY, GROWTH = "quality", "growth"
 
 
