@@ -10,8 +10,8 @@ from lsq_sketch import __version__
 from lsq_sketch.console import run_app
 from lsq_sketch.variadic import VariadicCommand
 
-from ..planning_cli import plan_command
 from . import claims, report, run, selftest
+from .plan import plan_command
 
 app = typer.Typer(
     add_completion=False,

@@ -20,7 +20,6 @@ from scipy import stats
 from lsq_sketch import LeastSquares, dense_cce, threads
 from lsq_sketch.console import run_app
 from lsq_sketch.variadic import VariadicCommand, repeat_names
-from proofs_check import planning
 from proofs_check.claims import (
     dense_count_sketch_rate,
     dense_quadrature_rate,
@@ -28,7 +27,10 @@ from proofs_check.claims import (
 )
 from proofs_check.claims import dense_rate as dense_rate_claim
 from proofs_check.claims import whitened_law as whitened_law_claim
-from proofs_check.contraction import (
+from proofs_check.cli.plan import plan_command
+from proofs_check.instances import catalogue, one_hot, with_spectrum
+from proofs_check.planning import PlanningError, from_problem, from_spectrum, memory, plan, rounds
+from proofs_check.planning.contraction import (
     Contraction,
     Quadrature,
     count_sketch_rate,
@@ -37,10 +39,7 @@ from proofs_check.contraction import (
     whitened_law,
     whitened_rate,
 )
-from proofs_check.instances import catalogue, one_hot, with_spectrum
-from proofs_check.planning import PlanningError, from_problem, from_spectrum, memory, plan
-from proofs_check.planning_cli import plan_command
-from proofs_check.planning_report import (
+from proofs_check.planning.report import (
     as_dict,
     bytes_text,
     print_plan,
@@ -48,7 +47,7 @@ from proofs_check.planning_report import (
     write_json,
     write_picture,
 )
-from proofs_check.simulation import FLOOR, Run, measure, trajectories
+from proofs_check.planning.simulation import FLOOR, Run, measure, trajectories
 from tests.checks import heed_interrupts
 
 BOTH = ("worst", "random")
@@ -309,10 +308,10 @@ def test_the_budget_ends_a_hopeless_simulation():
 
 def test_memory_limits_the_runs(monkeypatch):
     setting = from_spectrum(np.geomspace(1, 0.5, 20), 2, None, ["random"])
-    monkeypatch.setattr(planning, "RUN_BYTES", 8 * 2 * 60 * 7)
+    monkeypatch.setattr(rounds, "RUN_BYTES", 8 * 2 * 60 * 7)
     (row,) = plan(setting, [6], [0.5], ["whitened"], trials=40).rows
     assert row.measured.trials == 7
-    monkeypatch.setattr(planning, "ROUND_BYTES", 8 * 20 * 6 - 1)
+    monkeypatch.setattr(rounds, "ROUND_BYTES", 8 * 20 * 6 - 1)
     (row,) = plan(setting, [6], [0.5], ["whitened"], trials=40).rows
     assert row.measured is None
     assert row.reason == "at k = 6 it would take gigabytes of memory"
@@ -679,7 +678,7 @@ def test_interrupted_plans_say_what_is_known(monkeypatch, capsys, files):
             raise KeyboardInterrupt
         return trajectories(*arguments)
 
-    monkeypatch.setattr(planning, "trajectories", interrupted)
+    monkeypatch.setattr(rounds, "trajectories", interrupted)
     words = ["--design", files / "X.npz", "--k", 4, 6, "--budget", 1, "--noise", "whitened"]
     status, out, err = call(monkeypatch, capsys, *words, "--json", files / "p.json")
     assert status == 130
@@ -698,14 +697,14 @@ def test_ctrl_c_ends_at_once(files):
     program = (
         "import sys, typer\n"
         "from lsq_sketch.console import run_app\n"
-        "from proofs_check import planning\n"
-        "from proofs_check.planning_cli import plan_command\n"
+        "from proofs_check.cli.plan import plan_command\n"
+        "from proofs_check.planning import rounds\n"
         "from lsq_sketch.variadic import VariadicCommand\n"
-        "first = planning.trajectories\n"
+        "first = rounds.trajectories\n"
         "def announced(*arguments):\n"
         "    print('begun', flush=True)\n"
         "    return first(*arguments)\n"
-        "planning.trajectories = announced\n"
+        "rounds.trajectories = announced\n"
         "app = typer.Typer(pretty_exceptions_enable=False)\n"
         "app.callback()(lambda: None)\n"
         "app.command('plan', cls=VariadicCommand)(plan_command)\n"

@@ -13,20 +13,11 @@ from lsq_sketch import LeastSquares, TooLargeError
 from lsq_sketch.cce import NOISES
 from lsq_sketch.console import INTERRUPTED, console, fail, progress_bar
 
-from .instances import InstanceError, catalogue, read_matrix, unavailable
-from .planning import (
-    BUDGET,
-    RANDOM,
-    TRIALS,
-    WORST,
-    Plan,
-    PlanningError,
-    Setting,
-    from_problem,
-    from_spectrum,
-    plan,
-)
-from .planning_report import PICTURES, print_plan, write_json, write_picture
+from ..instances import InstanceError, catalogue, read_matrix, unavailable
+from ..planning import Plan, PlanningError, Setting, from_problem, from_spectrum, plan
+from ..planning.report import PICTURES, print_plan, write_json, write_picture
+from ..planning.rounds import BUDGET, TRIALS
+from ..planning.setting import RANDOM, WORST
 
 MAX_SPECTRUM, MAX_DENSE = 2500, 4096
 

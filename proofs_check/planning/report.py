@@ -19,8 +19,10 @@ from rich.table import Table
 from lsq_sketch import __version__
 from lsq_sketch.files import write_whole
 
-from .planning import GIVEN, NUMBER_BYTES, RANDOM, WORST, Memory, Plan, Row
+from .rounds import Plan, Row
+from .setting import GIVEN, RANDOM, WORST
 from .simulation import Estimate, Measured
+from .storage import NUMBER_BYTES, Memory
 
 WIDE = 112
 """Columns needed to show the point estimates, half of the runs and the unrolled size too."""

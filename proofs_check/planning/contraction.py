@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .integrals import smallest_direction_weights
+from ..integrals import smallest_direction_weights
 
 SPECTRUM_CHUNK = 4096
 """Singular values taken into one step of the quadrature: a few hundred nodes for each."""
