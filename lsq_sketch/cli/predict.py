@@ -17,9 +17,11 @@ from rich.markup import escape
 from ..console import console, fail
 from ..errors import CheckpointError
 from ..files import replacing
-from ..recommend.checkpoint import load_model
+from ..recommend.checkpoint import load_buckets, load_model
+from ..recommend.data import Buckets
+from ..recommend.data.criteo import FIRST, RARE
 from ..recommend.models import Model
-from ..recommend.pairs import UNKNOWN, Encoder, mean_vectors, predict_rows, read_rows
+from ..recommend.pairs import UNKNOWN, Encoder, mean_vectors, predict_rows, read_clicks, read_rows
 from . import options
 
 POLICIES = ("mean", "error")
@@ -50,9 +52,11 @@ def predict_command(
     """Score pairs by a saved model: CSV, the columns of the fields and the prediction.
 
     The prediction is a probability with logistic loss, and the expected label with squared loss.
-    Users and items are named as in the data the model was trained on; where these have no names
-    (synthetic data, Criteo), they are the IDs of the data set, from 0 on. Dense features are
-    taken as the data set gives them to the model (of flights: the standardised distance).
+    Users and items are named as in the data the model was trained on; those of synthetic data are
+    IDs from 0 on. Dense features are taken as the data set gives them to the model (of flights:
+    the standardised distance). A model of Criteo's clicks reads lines of that format, with labels
+    (not looked at) or without; a category that was rare or not there in training has the vector
+    that all rare ones share.
 
     Examples
     --------
@@ -64,24 +68,29 @@ def predict_command(
     options.check_writable("--out", out)
     if not pairs.is_file():
         fail(f"--pairs: {pairs}: no such file; expected the path of a text file.")
-    loaded, about = _load(model)
+    loaded, about, buckets = _load(model)
     data = about["data"]
-    encoder = Encoder(loaded.cardinalities, about["vocabularies"])
     names = data["fields"]
+    if buckets is None:
+        encoder = Encoder(loaded.cardinalities, about["vocabularies"])
+        blocks, foreign, first = read_rows(pairs, encoder, names, loaded.n_dense), UNKNOWN, 0
+    else:
+        blocks, foreign, first = read_clicks(pairs, buckets), RARE, FIRST
     unseen: list[Counter[str]] = [Counter() for _ in names]
     n_rows = 0
     with options.one_line_errors(), _written(out) as file:
         writer = csv.writer(file, lineterminator="\n")
         means = mean_vectors(loaded)
-        for rows in read_rows(pairs, encoder, names, loaded.n_dense):
-            for row, f in zip(*(rows.ids == UNKNOWN).nonzero(), strict=True):
+        for rows in blocks:
+            for row, f in zip(*(rows.ids == foreign).nonzero(), strict=True):
                 if unknown == "error":
                     fail(
                         f"{pairs}: {names[f]} {rows.values[row][f]!r} is not among the "
-                        f"{loaded.cardinalities[f]:,} the model was trained with. Leave such "
-                        f"rows out, or take --unknown mean."
+                        f"{loaded.cardinalities[f] - first:,} the model was trained with. Leave "
+                        f"such rows out, or take --unknown mean."
                     )
-                unseen[f][rows.values[row][f]] += 1
+                if buckets is None:
+                    unseen[f][rows.values[row][f]] += 1
             scores = predict_rows(loaded, rows, means)
             if not n_rows:
                 writer.writerow([*names, "prediction"])
@@ -95,9 +104,10 @@ def predict_command(
     _warn(names, unseen)
 
 
-def _load(path: Path) -> tuple[Model, dict[str, Any]]:
+def _load(path: Path) -> tuple[Model, dict[str, Any], Buckets | None]:
     try:
         model, about = load_model(path)
+        buckets = load_buckets(path)
     except FileNotFoundError:
         fail(f"{path}: no such file. Save a model with lsq-sketch train --save.")
     except OSError as error:
@@ -109,7 +119,7 @@ def _load(path: Path) -> tuple[Model, dict[str, Any]]:
             f"{path} is no model saved by lsq-sketch train --save. If it is a checkpoint, go on "
             f"with it by --resume and --save."
         )
-    return model, about
+    return model, about, buckets
 
 
 @contextmanager

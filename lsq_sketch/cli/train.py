@@ -233,7 +233,7 @@ def _save(trainer: Trainer, path: Path) -> None:
         for values in data.vocabularies
     ]
     try:
-        save_model(trainer.model, path, {**trainer.about, "vocabularies": names})
+        save_model(trainer.model, path, {**trainer.about, "vocabularies": names}, data.buckets)
     except OSError as error:
         fail(f"--save: could not write {path}: {error.strerror}.")
     epoch = len(trainer.history)

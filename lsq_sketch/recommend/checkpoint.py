@@ -11,9 +11,11 @@ import numpy as np
 
 from ..errors import CheckpointError
 from ..files import replacing
+from .data import Buckets
 from .models import Model, make_model
 
 METADATA = "metadata"
+KEPT = "buckets/kept"
 FORMAT = 1
 
 
@@ -112,7 +114,12 @@ def restore_model(model: Model, arrays: dict[str, np.ndarray]) -> None:
         array[...] = arrays[name]
 
 
-def save_model(model: Model, path: Path, about: dict[str, Any] | None = None) -> None:
+def save_model(
+    model: Model,
+    path: Path,
+    about: dict[str, Any] | None = None,
+    buckets: Buckets | None = None,
+) -> None:
     """Save a model for prediction: written whole, or not at all.
 
     Parameters
@@ -121,6 +128,8 @@ def save_model(model: Model, path: Path, about: dict[str, Any] | None = None) ->
     path : Path
     about : dict, optional
         Anything else to keep with it that JSON can hold.
+    buckets : Buckets, optional
+        Of the data it was trained on, if its categories are hashed: see `load_buckets`.
 
     Raises
     ------
@@ -138,8 +147,35 @@ def save_model(model: Model, path: Path, about: dict[str, Any] | None = None) ->
     >>> bool((model.predict([[1, 2]]) == again.predict([[1, 2]])).all())
     True
     """
-    metadata = {"kind": "model", "model": model.settings(), "about": about or {}}
-    write_arrays(path, model_arrays(model), metadata)
+    metadata: dict[str, Any] = {"kind": "model", "model": model.settings(), "about": about or {}}
+    arrays = model_arrays(model)
+    if buckets is not None:
+        arrays[KEPT] = buckets.kept
+        metadata["buckets"] = buckets.number
+    write_arrays(path, arrays, metadata)
+
+
+def load_buckets(path: Path) -> Buckets | None:
+    """Which ID each hashed category had in the data a saved model was trained on.
+
+    Parameters
+    ----------
+    path : Path
+
+    Returns
+    -------
+    Buckets or None
+        None if the data had no hashed categories.
+
+    Raises
+    ------
+    CheckpointError, OSError
+        As for `load_model`.
+    """
+    arrays, metadata = read_arrays(path, kind="")
+    if KEPT not in arrays:
+        return None
+    return Buckets(metadata["buckets"], arrays[KEPT], tuple(metadata["model"]["cardinalities"]))
 
 
 def load_model(path: Path) -> tuple[Model, dict[str, Any]]:
@@ -164,6 +200,7 @@ def load_model(path: Path) -> tuple[Model, dict[str, Any]]:
     """
     arrays, metadata = read_arrays(path, kind="")
     model = make_model(**metadata["model"])
+    arrays.pop(KEPT, None)
     if metadata["kind"] == "checkpoint":
         prefix = "best/" if any(name.startswith("best/") for name in arrays) else "now/"
         arrays = {

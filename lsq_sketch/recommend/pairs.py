@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import DataError
-from .data import text
+from ..threads import row_chunks
+from .data import Buckets, text
 from .models import Model
 
 SEPARATORS = ("::", "\t", ",")
@@ -124,6 +125,29 @@ def read_rows(
         if values:
             features = np.array(dense, np.float32).reshape(len(values), n_dense)
             yield Rows(values, encoder.ids(values), features)
+
+
+def read_clicks(path: Path, buckets: Buckets) -> Iterator[Rows]:
+    """Read clicks in Criteo's format, with labels or without, a block of rows at a time.
+
+    Parameters
+    ----------
+    path : Path
+    buckets : Buckets
+        A category that has no ID of its own has that of rare values.
+
+    Yields
+    ------
+    Rows
+
+    Raises
+    ------
+    DataError
+        For a malformed line, with its number; or if the file cannot be read.
+    """
+    for values, ids, dense in buckets.read(path):
+        for start, stop in row_chunks(len(ids), ROWS_AT_ONCE):
+            yield Rows(values[start:stop], ids[start:stop].astype(np.int64), dense[start:stop])
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:

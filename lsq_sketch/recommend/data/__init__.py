@@ -1,6 +1,6 @@
 """Data sets for recommenders: ratings, flights, clicks, synthetic; `load` knows them all."""
 
-from .criteo import load_criteo
+from .criteo import Buckets, load_criteo
 from .dataset import Dataset, Interactions, encode
 from .flights import load_flights
 from .loading import load
@@ -9,6 +9,7 @@ from .ratings import Ratings, dataset_of_ratings, load_ratings, read_ratings
 from .synthetic import Synthetic
 
 __all__ = [
+    "Buckets",
     "Dataset",
     "Interactions",
     "Ratings",

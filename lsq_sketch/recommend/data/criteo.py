@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,12 +33,13 @@ HELD_OUT_FRACTION = 1 / 7
 MISSING, RARE, FIRST = 0, 1, 2
 """Local IDs of missing and of rare values, and the first of the others, in every field."""
 
-LAYOUT = 1
+LAYOUT = 2
 """Version of the cached arrays: raised when they change."""
 
 HASH_SEED = 2023
 
 FINISHED = "finished.json"
+KEPT = "kept"
 ROWS_AT_ONCE = 1 << 16
 
 
@@ -48,6 +51,71 @@ class _Options:
     min_count: int
     held_out_fraction: float
     skip_bad: bool
+
+
+@dataclass(frozen=True)
+class Buckets:
+    """Which ID each category of Criteo's has.
+
+    Attributes
+    ----------
+    number : int
+        Buckets that a field's categories are hashed into.
+    kept : ndarray of int32
+        Buckets that have an ID of their own, from `FIRST` on: field after field, in order.
+    cardinalities : tuple of int
+
+    Examples
+    --------
+    >>> kept = np.arange(26, dtype=np.int32) % 8
+    >>> Buckets(8, kept, (3,) * 26).lookup()[1].tolist()
+    [1, 2, 1, 1, 1, 1, 1, 1, 0]
+    """
+
+    number: int
+    kept: np.ndarray
+    cardinalities: tuple[int, ...]
+
+    def lookup(self) -> np.ndarray:
+        """The ID of each bucket of each field, and last that of a missing value."""
+        out = np.full((N_FIELDS, self.number + 1), RARE, np.int32)
+        out[:, self.number] = MISSING
+        stops = np.cumsum(np.array(self.cardinalities) - FIRST)
+        for field, own in enumerate(np.split(self.kept, stops[:-1])):
+            out[field, own] = np.arange(FIRST, FIRST + len(own))
+        return out
+
+    def read(self, path: Path) -> Iterator[tuple[list[list[str]], np.ndarray, np.ndarray]]:
+        """Categories as they stand in a file, their IDs and the dense features, block by block.
+
+        Parameters
+        ----------
+        path : Path
+            In Criteo's format, with labels (which are not looked at) or without.
+
+        Yields
+        ------
+        values : list of list of str
+        ids : ndarray of int32, shape (n, 26)
+        dense : ndarray of float32, shape (n, 13)
+
+        Raises
+        ------
+        DataError
+            For a malformed line, with its number; or if the file cannot be read.
+        """
+        labelled = text.first_line(path).count(b"\t") != N_COLUMNS - 2
+        lookup = self.lookup()
+        for number, block in text.blocks(path):
+            full = block if labelled else re.sub(rb"(?m)^(?=[^\r\n])", b"0\t", block)
+            _, dense, ids, reasons = _parse(full, self.number)
+            columns = N_COLUMNS if labelled else N_COLUMNS - 1
+            text.check_lines(path, number, block, reasons, columns, False, "or leave it out")
+            read = reasons == kernels.READ
+            ids = ids[read]
+            kernels.renumber(ids, lookup)
+            lines = [line.rstrip("\r") for line in block.decode("ascii").split("\n")]
+            yield [line.split("\t")[-N_FIELDS:] for line in lines if line], ids, dense[read]
 
 
 def load_criteo(
@@ -216,7 +284,6 @@ def _hash_coefficients() -> tuple[np.ndarray, np.ndarray]:
 
 def _write_rows(path: Path, part: Path, options: _Options) -> tuple[int, int]:
     """Text to arrays of labels, dense features and buckets; the numbers read and skipped."""
-    multipliers, increments = _hash_coefficients()
     rows = skipped = 0
     with (
         (part / "labels").open("wb") as labels_file,
@@ -224,16 +291,7 @@ def _write_rows(path: Path, part: Path, options: _Options) -> tuple[int, int]:
         (part / "ids").open("wb") as ids_file,
     ):
         for number, block in text.blocks(path):
-            buffer, starts, ends = text.lines(block)
-            n = starts.size
-            labels = np.zeros(n, np.float32)
-            dense = np.zeros((n, N_DENSE), np.float32)
-            ids = np.zeros((n, N_FIELDS), np.int32)
-            reasons = np.zeros(n, np.int8)
-            kernels.parse_criteo(
-                buffer, starts, ends, multipliers, increments, options.buckets,
-                labels, dense, ids, reasons,
-            )  # fmt: skip
+            labels, dense, ids, reasons = _parse(block, options.buckets)
             skipped += text.check_lines(path, number, block, reasons, N_COLUMNS, options.skip_bad)
             read = reasons == kernels.READ
             rows += int(read.sum())
@@ -243,21 +301,32 @@ def _write_rows(path: Path, part: Path, options: _Options) -> tuple[int, int]:
     return rows, skipped
 
 
+def _parse(block: bytes, buckets: int) -> tuple[np.ndarray, ...]:
+    """Labels, dense features, buckets, and what is wrong with each line."""
+    multipliers, increments = _hash_coefficients()
+    buffer, starts, ends = text.lines(block)
+    n = starts.size
+    labels = np.zeros(n, np.float32)
+    dense = np.zeros((n, N_DENSE), np.float32)
+    ids = np.zeros((n, N_FIELDS), np.int32)
+    reasons = np.zeros(n, np.int8)
+    kernels.parse_criteo(
+        buffer, starts, ends, multipliers, increments, buckets, labels, dense, ids, reasons
+    )
+    return labels, dense, ids, reasons
+
+
 def _renumber(part: Path, rows: int, n_train: int, options: _Options) -> list[int]:
-    """Buckets to local IDs, in place; the cardinality of each field."""
+    """Buckets to local IDs, in place; the cardinality of each field. Writes which are kept."""
     ids = np.memmap(part / "ids", np.int32, "r+", shape=(rows, N_FIELDS))
     lookup = np.zeros((N_FIELDS, options.buckets + 1), np.int32)
     for start in range(0, n_train, ROWS_AT_ONCE):
         kernels.count_ids(np.array(ids[start : min(start + ROWS_AT_ONCE, n_train)]), lookup)
-    cardinalities = []
-    for counts in lookup:
-        kept = counts >= options.min_count
-        kept[options.buckets] = False
-        n_kept = int(kept.sum())
-        counts[:] = RARE
-        counts[kept] = np.arange(FIRST, FIRST + n_kept)
-        counts[options.buckets] = MISSING
-        cardinalities.append(FIRST + n_kept)
+    own = [np.flatnonzero(counts[:-1] >= options.min_count) for counts in lookup]
+    kept = np.concatenate(own).astype(np.int32)
+    kept.tofile(part / KEPT)
+    cardinalities = [FIRST + len(buckets) for buckets in own]
+    lookup = Buckets(options.buckets, kept, tuple(cardinalities)).lookup()
     for start in range(0, rows, ROWS_AT_ONCE):
         block = np.array(ids[start : start + ROWS_AT_ONCE])
         kernels.renumber(block, lookup)
@@ -282,4 +351,9 @@ def _open(name: str, folder: Path) -> Dataset:
         everything.subset(slice(0, n_train)),
         everything.subset(slice(n_train, rows)),
         skipped_lines=described["skipped_lines"],
+        buckets=Buckets(
+            described["options"]["buckets"],
+            np.fromfile(folder / KEPT, np.int32),
+            tuple(described["cardinalities"]),
+        ),
     )

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ... import _validate
 from ...errors import DataError
 from ...rng import generator
+
+if TYPE_CHECKING:
+    from .criteo import Buckets
 
 TASKS = ("binary", "regression")
 
@@ -136,6 +139,8 @@ class Dataset:
         For each field, the original value (UTF-8) of each ID, where there is one.
     skipped_lines : int
         Malformed lines of the file that were left out.
+    buckets : Buckets or None
+        Of Criteo's hashed categories: which ID each has.
 
     Raises
     ------
@@ -161,6 +166,7 @@ class Dataset:
     time_ordered: bool = False
     vocabularies: tuple[np.ndarray, ...] | None = field(default=None, repr=False)
     skipped_lines: int = 0
+    buckets: Buckets | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         _validate.choice(self.task, "task", TASKS)

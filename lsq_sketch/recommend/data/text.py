@@ -158,7 +158,13 @@ def first_line(path: Path) -> bytes:
 
 
 def check_lines(
-    path: Path, number: int, block: bytes, reasons: np.ndarray, columns: int, skip_bad: bool
+    path: Path,
+    number: int,
+    block: bytes,
+    reasons: np.ndarray,
+    columns: int,
+    skip_bad: bool,
+    remedy: str = "or count and leave out malformed lines with --skip-bad (skip_bad=True)",
 ) -> int:
     """Count the malformed lines of a block, or raise for the first.
 
@@ -173,6 +179,8 @@ def check_lines(
         That were expected.
     skip_bad : bool
         Count them only.
+    remedy : str
+        What to do if the line cannot be corrected.
 
     Returns
     -------
@@ -190,7 +198,6 @@ def check_lines(
         shown = text if len(text) <= 80 else text[:77] + "..."
         what = MALFORMED[int(reasons[line])].format(columns=columns)
         raise DataError(
-            f"{path}:{number + line}: malformed line: {what}. Got {shown!r}. "
-            f"Correct it, or count and leave out malformed lines with --skip-bad (skip_bad=True)."
+            f"{path}:{number + line}: malformed line: {what}. Got {shown!r}. Correct it, {remedy}."
         )
     return int(bad.size)

@@ -18,6 +18,7 @@ from lsq_sketch.cli.compare import slug
 from lsq_sketch.recommend.checkpoint import load_model
 from lsq_sketch.recommend.comparison import COLUMNS, Comparison, compare, csv_text
 from lsq_sketch.recommend.data import load, load_ratings
+from lsq_sketch.recommend.data.criteo import FIRST, RARE
 from lsq_sketch.recommend.experiment import DataSource, Experiment, MethodChoice
 from lsq_sketch.recommend.methods import registry
 from lsq_sketch.recommend.training import EpochRecord, TrainingOptions
@@ -172,10 +173,40 @@ def test_clicks_in_the_format_of_criteo(call, tmp_path, monkeypatch):
     found = read(tmp_path / "r.json")
     assert len(found["data"]["fields"]) == 26
     model, _ = load_model(tmp_path / "m.npz")
-    (tmp_path / "rows").write_text(",".join(["1"] * 26 + ["0.5"] * 13))
-    _, out, _ = call("predict", "m.npz", "--pairs", "rows")
-    expected = model.predict(np.ones((1, 26), int), np.full((1, 13), 0.5))
-    assert float(out.splitlines()[1].split(",")[-1]) == pytest.approx(expected[0], rel=1e-5)
+    rows = load("criteo:train.txt").validation
+    expected = model.predict(rows.ids, rows.dense)
+    unlabelled = "\r\n".join(line[2:] for line in ["", *lines[180:]])
+    for text in ("\n".join(lines[180:]), unlabelled):
+        (tmp_path / "rows").write_text(text)
+        status, out, err = call("predict", "m.npz", "--pairs", "rows")
+        header, *found = csv.reader(io.StringIO(out))
+        assert (status, err, header[-2:]) == (0, "", ["C26", "prediction"])
+        assert [row[:-1] for row in found] == [line.split("\t")[14:] for line in lines[180:]]
+        np.testing.assert_allclose([float(row[-1]) for row in found], expected, rtol=1e-5)
+
+
+def test_clicks_with_categories_that_were_not_there(call, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    line = "1" + 13 * "\t2" + 26 * "\t68fd1e64"
+    (tmp_path / "train.txt").write_text(14 * (line + "\n"))
+    words = ("--model", "dlrm", "--epochs", 1, "--no-baseline", "--dim", 4, "--save", "m.npz")
+    assert call("train", "--data", "train.txt", *words)[0] == 0
+    model, _ = load_model(tmp_path / "m.npz")
+    (tmp_path / "rows").write_text(line + "\n" + line[:-8] + "abc\n")
+    out = call("predict", "m.npz", "--pairs", "rows")[1]
+    ids = np.full((2, 26), FIRST)
+    ids[1, -1] = RARE
+    expected = model.predict(ids, np.full((2, 13), np.log(3)))
+    found = [float(row.split(",")[-1]) for row in out.splitlines()[1:]]
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    status, out, err = call("predict", "m.npz", "--pairs", "rows", "--unknown", "error")
+    assert (status, out) == (2, "")
+    assert "C26 'abc' is not among the 1 the model was trained with" in err
+    (tmp_path / "rows").write_text(line[2:] + "\n\n1\t2\n")
+    status, out, err = call("predict", "m.npz", "--pairs", "rows")
+    assert status == 2
+    assert "rows:3: malformed line: the number of columns is not 39. Got '1\\t2'." in err
+    assert "--skip-bad" not in err
 
 
 def test_training_that_diverges_is_one_line_and_status_1(call):
