@@ -16,12 +16,13 @@ from lsq_sketch.files import write_whole
 from lsq_sketch.recommend.baselines import bias_only
 from lsq_sketch.recommend.data import Dataset
 from lsq_sketch.recommend.experiment import DataSource, Experiment, MethodChoice
+from lsq_sketch.recommend.methods import registry
 from lsq_sketch.recommend.optimizers import Adam
 from lsq_sketch.recommend.training import TrainingOptions
 
 SYNTHETIC = "synthetic:1000x300"
 CLUSTERED = "synthetic:1000x300:clusters=16:zipf=1"
-DECAYS = (0.0, 0.1, 0.3, 1.0)
+DECAYS = (0.0, 0.1, 0.2, 0.3, 0.5, 1.0)
 
 app = typer.Typer(add_completion=False, context_settings={"help_option_names": ["-h", "--help"]})
 
@@ -110,16 +111,22 @@ STUDIES = {
             "cce",
             "cce:paper",
             "cce:optimizer-state=keep",
+            "cce:cluster-until=1.0",
             "cce:cluster-until=0.5",
             "cce:cluster-until=0.2",
             "cce:cluster-every=2",
             "cce:cluster-every=5",
+            "cce:seeding=spread",
             "cce:seeding=warm",
             "cce:sampling=seen",
             "cce:sampling=frequency",
             "cce:second-start=zero",
-            "cce:sample-per-cluster=32:lloyd-rounds=4",
-            "cce:sample-per-cluster=256:lloyd-rounds=20",
+            "cce:lloyd-rounds=0",
+            "cce:lloyd-rounds=4",
+            "cce:sample-per-cluster=8",
+            "cce:sample-per-cluster=200:lloyd-rounds=100",
+            "cce:paper:optimizer-state=reset",
+            "cce:paper:seeding=spread",
         ),
         (16, 64, 256),
     ),
@@ -132,8 +139,8 @@ STUDIES = {
     "biases": Study(
         "Scalars for each ID beside the vectors",
         ("movielens-small",),
-        ("full", "hash", "ce", "cce", "alternating", "pq"),
-        (16,),
+        tuple(registry()),
+        (64,),
         tuning=False,
         biases=("none", "full", "compressed"),
     ),

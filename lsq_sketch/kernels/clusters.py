@@ -5,7 +5,7 @@ from numba import njit
 
 from .embedding import HALF
 
-FRESH, WARM = 0, 1
+UNIFORM, SPREAD, WARM = 0, 1, 2
 
 SEED_BLOCK = 256
 POINT_BLOCK = 64
@@ -115,13 +115,32 @@ def spread_seeds(points, uniforms, centroids):
 
 
 @njit(cache=True, nogil=True)
+def uniform_seeds(points, uniforms, centroids):
+    """Different points as seeds, all alike likely, by given uniforms; over again if too few."""
+    n = points.shape[0]
+    order = np.arange(n)
+    for k in range(min(n, centroids.shape[0])):
+        drawn = k + int(uniforms[k] * (n - k))
+        order[k], order[drawn] = order[drawn], order[k]
+    for k in range(centroids.shape[0]):
+        centroids[k] = points[order[k % n]]
+
+
+@njit(cache=True, nogil=True)
 def lloyd_rounds(points, centroids, rounds):
-    """Rounds of Lloyd's algorithm, in place; the centroid of an empty cluster stays."""
+    """Rounds of Lloyd's algorithm, in place, or fewer if no point moves any more.
+
+    The centroid of an empty cluster stays.
+    """
     n, d = points.shape
     n_clusters = centroids.shape[0]
     labels = np.empty(n, np.int32)
+    before = np.full(n, -1, np.int32)
     for _ in range(rounds):
         nearest_centroid(points, centroids, 0, n, labels)
+        if (labels == before).all():
+            return
+        before[:] = labels
         sums = np.zeros((n_clusters, d))
         counts = np.zeros(n_clusters, np.int64)
         for i in range(n):
@@ -171,8 +190,10 @@ def cluster_chunk(
     points = np.empty((sample.size, d), np.float32)
     chunk_vectors(sample, first, second, assignments, chunk, old_hash, points)
     centroids = first.copy()
-    if seeding == FRESH:
+    if seeding == SPREAD:
         spread_seeds(points, uniforms, centroids)
+    elif seeding == UNIFORM:
+        uniform_seeds(points, uniforms, centroids)
     lloyd_rounds(points, centroids, rounds)
     labels = np.empty(block, np.int32)
     vectors = np.empty((block, d), np.float32)

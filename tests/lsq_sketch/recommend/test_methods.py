@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from lsq_sketch.kernels import clusters
 from lsq_sketch.recommend.methods import GatherTable, make_options, make_table, registry
 from lsq_sketch.recommend.methods.base import random_hash
-from lsq_sketch.recommend.methods.cce import PAPER, CceOptions, ClusteredEmbedding
+from lsq_sketch.recommend.methods.cce import PAPER, SEEDINGS, CceOptions, ClusteredEmbedding
 from lsq_sketch.recommend.models import make_model
 from lsq_sketch.recommend.optimizers import Adam
 from lsq_sketch.recommend.training import EpochContext
@@ -176,7 +176,7 @@ def test_hash_functions_collide_as_rarely_as_random_ones():
         (lambda: make_table("hash", 0, 4, 2), "cardinality must be at least 1"),
         (lambda: make_table("bloom", 9, 4, 2, options={"hashes": 1}), "no option 'hashes'"),
         (lambda: CceOptions(cluster_until=2), "cluster_until must be a share"),
-        (lambda: CceOptions(seeding="hot"), "seeding must be one of 'fresh', 'warm'"),
+        (lambda: CceOptions(seeding="hot"), "seeding must be one of 'uniform', 'spread', 'warm'"),
     ],
 )
 def test_errors(call, message):
@@ -193,8 +193,8 @@ def test_options_of_another_method():
 
 
 @given(
-    st.integers(2, 60), st.integers(1, 6), st.integers(0, 5), st.sampled_from([1, 2, 4, 7]),
-    st.integers(0, 3), st.sampled_from(["fresh", "warm"]), seeds,
+    st.integers(6, 60), st.integers(1, 6), st.integers(0, 5), st.sampled_from([1, 2, 4, 7]),
+    st.integers(0, 3), st.sampled_from(SEEDINGS), seeds,
 )  # fmt: skip
 def test_clustering_agrees_with_its_twin(n, n_clusters, rows, d, rounds, seeding, seed):
     rng = np.random.default_rng(seed)
@@ -202,20 +202,22 @@ def test_clustering_agrees_with_its_twin(n, n_clusters, rows, d, rounds, seeding
     second = rng.standard_normal((rows, d)).astype(np.float32)
     labels = rng.integers(0, n_clusters, (n, 2)).astype(np.uint8)
     old, new = random_hash(rng), random_hash(rng)
-    sample = rng.permutation(n)[: rng.integers(1, n + 1)].astype(np.int32)
+    # equal seeds would be equally near, but for rounding
+    sample = rng.permutation(n)[: rng.integers(n_clusters, n + 1)].astype(np.int32)
     uniforms = rng.random(n_clusters)
     vectors = np.empty((len(sample), d), np.float32)
     clusters.chunk_vectors(sample, first, second, labels, 1, old, vectors)
     start = first
-    if seeding == "fresh":
+    if seeding != "warm":
         start = np.empty_like(first)
-        clusters.spread_seeds(vectors, uniforms, start)
-        np.testing.assert_allclose(start, twins.spread_seeds(vectors, uniforms, n_clusters))
+        name = f"{seeding}_seeds"
+        getattr(clusters, name)(vectors, uniforms, start)
+        np.testing.assert_allclose(start, getattr(twins, name)(vectors, uniforms, n_clusters))
     expected = twins.cluster_chunk(first, second, labels[:, 1], old, new, sample, start, rounds)
     other = labels[:, 0].copy()
     clusters.cluster_chunk(
         first, second, labels, 1, old, new, sample, uniforms,
-        clusters.FRESH if seeding == "fresh" else clusters.WARM, rounds, 16,
+        SEEDINGS.index(seeding), rounds, 16,
     )  # fmt: skip
     np.testing.assert_array_equal(labels[:, 1], expected[0])
     np.testing.assert_array_equal(labels[:, 0], other)
@@ -227,12 +229,27 @@ def test_seeds_where_there_are_too_few_points():
     centroids = np.empty((3, 1), np.float32)
     clusters.spread_seeds(np.float32([[2.0], [2.0]]), np.array([0.9, 0.3, 0.99]), centroids)
     assert centroids.ravel().tolist() == [2.0, 2.0, 2.0]
+    clusters.uniform_seeds(np.float32([[2.0], [4.0]]), np.array([0.9, 0.3, 0.9]), centroids)
+    assert centroids.ravel().tolist() == [4.0, 2.0, 4.0]
+
+
+def test_uniform_seeds_are_uniform():
+    points = np.arange(5, dtype=np.float32)[:, None]
+    rng, counts = np.random.default_rng(0), np.zeros((2, 5))
+    seeds = np.empty((2, 1), np.float32)
+    for _ in range(5000):
+        clusters.uniform_seeds(points, rng.random(2), seeds)
+        for place, seed in enumerate(seeds[:, 0]):
+            counts[place, int(seed)] += 1
+    assert (np.abs(counts - 1000) < 5 * np.sqrt(5000 * 0.2 * 0.8)).all()
 
 
 @pytest.mark.parametrize("sampling", ["uniform", "seen", "frequency"])
 def test_clusterable_vectors_are_kept(sampling):
     """Vectors that are few and far apart come out of the clustering as they went in."""
-    options = CceOptions(n_chunks=2, sampling=sampling, lloyd_rounds=20, sample_per_cluster=64)
+    options = CceOptions(
+        n_chunks=2, sampling=sampling, seeding="spread", lloyd_rounds=20, sample_per_cluster=64
+    )
     table = ClusteredEmbedding(300, 4, 8, rng=3, options=options)
     table.codebook.value[:] = 0
     for chunk in range(2):

@@ -55,9 +55,21 @@ def spread_seeds(points, uniforms, n_clusters):
     for k in range(1, n_clusters):
         closest = ((points[:, None] - points[seeds]) ** 2).sum(axis=2).min(axis=1)
         cumulative = np.cumsum(closest)
+        if cumulative[-1] == 0:  # every point is a seed: the last one again
+            seeds.append(seeds[-1])
+            continue
         drawn = np.searchsorted(cumulative, uniforms[k] * cumulative[-1], side="right")
         seeds.append(min(int(drawn), len(points) - 1))
     return points[seeds]
+
+
+def uniform_seeds(points, uniforms, n_clusters):
+    """Points drawn without replacement with given uniforms, over again if there are too few."""
+    order = list(range(len(points)))
+    for k, uniform in enumerate(uniforms[: len(points)]):
+        drawn = k + int(uniform * (len(points) - k))
+        order[k], order[drawn] = order[drawn], order[k]
+    return points[[order[k % len(points)] for k in range(n_clusters)]]
 
 
 def cluster_chunk(first, second, labels, old_hash, new_hash, sample, centroids, rounds):
