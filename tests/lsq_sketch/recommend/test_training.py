@@ -113,14 +113,14 @@ def test_memory_maps_are_read_in_windows(tmp_path, monkeypatch):
     mapped[:, 0] = np.arange(300)
     rows = Interactions(mapped, data.train.dense, data.train.labels)
     trainer = trainer_of("hash", replace(data, train=rows))
-    whole = [block.ids[:, 0].tolist() for block in trainer._blocks(0)]
+    whole = [block.ids[:, 0].tolist() for block in trainer.blocks(0)]
     seen = [row for block in whole for row in block]
     assert sorted(seen) == list(range(300))
     assert seen != sorted(seen)
     assert all(max(b) - min(b) < 64 for b in whole)
     for skipped in range(len(whole)):
         skip = sum(len(b) for b in whole[:skipped])
-        assert [b.ids[:, 0].tolist() for b in trainer._blocks(skip)] == whole[skipped:]
+        assert [b.ids[:, 0].tolist() for b in trainer.blocks(skip)] == whole[skipped:]
     trainer.run()
     resumed = trainer_of("hash", replace(data, train=rows))
     resumed.run()
