@@ -98,6 +98,18 @@ def test_training_memory_is_measured_beside_the_quality_of_the_other_figure(made
     assert set(panels["growth"]["method"]) == set(recommender_methods())
 
 
+def test_rows_of_data_are_not_copied():
+    data = training_memory.random_rows(50, 5000)
+    experiment = Experiment(method=MethodChoice.parse("hash"), params_per_dim=4, dim=4)
+    trainer = training_memory.InOrder(experiment.make_model(data), data)
+    blocks = list(trainer.blocks(0))
+    assert sum(map(len, blocks)) == 5000
+    for block in blocks:
+        assert np.shares_memory(block.ids, data.train.ids)
+    trainer.run()  # every row of every epoch is seen
+    assert trainer.finished
+
+
 @compiled
 def test_peak_of_training_is_at_least_what_the_engine_counts():
     data = training_memory.random_rows(3000, 5000)
