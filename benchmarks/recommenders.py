@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 from sklearn.cluster import KMeans
+from sklearn.exceptions import ConvergenceWarning
 
 from lsq_sketch.recommend.checkpoint import copy_model, restore_model
 from lsq_sketch.recommend.data import Interactions
@@ -362,7 +364,9 @@ def clustering(sizes: Size, budget: int) -> Benchmark:
             sample = chunk[rng.choice(len(chunk), count, replace=False)]
             rounds = max(1, options.lloyd_rounds)
             means = KMeans(clusters, init="random", n_init=1, max_iter=rounds, random_state=0)
-            labels = means.fit(sample).predict(chunk)
+            with warnings.catch_warnings():  # there may be fewer vectors than clusters
+                warnings.simplefilter("ignore", ConvergenceWarning)
+                labels = means.fit(sample).predict(chunk)
             total += ((chunk - means.cluster_centers_[labels]) ** 2).sum()
         return total
 

@@ -248,35 +248,45 @@ def expand_ids(slopes, firsts, seconds, bounds, weights, damping, chunk, codewor
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _rise(loss, scores, steps, labels):
-    """How much the summed loss of rows rises with steps of their scores."""
-    before, after = 0.0, 0.0
+def _row_losses(loss, scores, labels, losses):
+    """Loss of each row: one after the other without a sum, which is vector code."""
+    if loss == SQUARED:
+        for i in range(scores.size):
+            error = np.float64(scores[i]) - np.float64(labels[i])
+            losses[i] = error * error
+        return
     for i in range(scores.size):
-        z, y = np.float64(scores[i]), np.float64(labels[i])
-        moved = np.float64(scores[i] + steps[i])
-        if loss == SQUARED:
-            before += (z - y) * (z - y)
-            after += (moved - y) * (moved - y)
-        else:
-            before += max(z, 0.0) - z * y + log_one_plus(exponential(-min(abs(z), 700.0)))
-            e = exponential(-min(abs(moved), 700.0))
-            after += max(moved, 0.0) - moved * y + log_one_plus(e)
-    return after - before
+        z = np.float64(scores[i])
+        e = exponential(-min(abs(z), 700.0))
+        losses[i] = max(z, 0.0) - z * np.float64(labels[i]) + log_one_plus(e)
+
+
+@njit(cache=True, nogil=True)
+def summed_losses(loss, scores, labels, bounds, sums):
+    """Summed loss of each ID's rows."""
+    losses = np.empty(scores.size)
+    _row_losses(loss, scores, labels, losses)
+    for j in range(sums.size):
+        sums[j] = 0.0
+        for i in range(bounds[j], bounds[j + 1]):
+            sums[j] += losses[i]
 
 
 @njit(cache=True, nogil=True)
 def move_to_least(
     costs, slopes, labels, bounds, weights, loss, curvature, chunk, codewords, penalties, margin,
-    assigned, scores, firsts, seconds,
+    assigned, scores, firsts, seconds, sums,
 ):  # fmt: skip
     """Move each ID with rows to its column of least cost; scores and derivatives follow.
 
     Costs are of parabolas: a move that does not lower the loss itself, by more than ``margin``,
-    is not made.
+    is not made. ``sums`` are the summed losses of IDs (`summed_losses`), which follow too.
     """
     n_codewords, width = codewords.shape
     first = chunk * width
-    steps = np.empty(np.max(np.diff(bounds)), np.float32)
+    most = np.max(np.diff(bounds))
+    moved, losses = np.empty(most, np.float32), np.empty(most)
+    step = np.empty(width, np.float32)
     for j in range(assigned.size):
         start, stop = bounds[j], bounds[j + 1]
         if start == stop:
@@ -291,14 +301,19 @@ def move_to_least(
         best = 0
         while cost[best] > least:
             best += 1
-        own = scores[start:stop]
+        for c in range(width):
+            step[c] = codewords[best, c] - codewords[old, c]
         for i in range(start, stop):
-            row = slopes[i, first : first + width]
-            steps[i - start] = dot(row, codewords[best], width) - dot(row, codewords[old], width)
-        rise = weights[j] * _rise(loss, own, steps, labels[start:stop])
-        if rise + penalties[best] - penalties[old] >= -margin:
+            moved[i - start] = scores[i] + dot(slopes[i, first : first + width], step, width)
+        count = stop - start
+        _row_losses(loss, moved[:count], labels[start:stop], losses)
+        after = 0.0
+        for i in range(count):
+            after += losses[i]
+        if weights[j] * (after - sums[j]) + penalties[best] - penalties[old] >= -margin:
             continue
         assigned[j] = best
-        for i in range(stop - start):
-            own[i] += steps[i]
+        sums[j] = after
+        own = scores[start:stop]
+        own[:] = moved[:count]
         parabolas(loss, curvature, own, labels[start:stop], firsts[start:stop], seconds[start:stop])

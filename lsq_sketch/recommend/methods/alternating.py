@@ -320,12 +320,12 @@ class AlternatingEmbedding(GatherTable):
             if not len(chosen):
                 continue
             scores, slopes = context.model.field_slopes(
-                rows.ids[chosen], rows.dense[chosen], context.field
+                rows.ids.take(chosen, axis=0), rows.dense[chosen], context.field
             )
             loss = SQUARED if context.model.loss == "squared" else LOGISTIC
             firsts, seconds = np.empty_like(scores), np.empty_like(scores)
             kernels.parabolas(
-                loss, kernels.GAUSS_NEWTON, scores, rows.labels[chosen], firsts, seconds
+                loss, kernels.GAUSS_NEWTON, scores, rows.labels.take(chosen), firsts, seconds
             )
             kernels.expand_ids(
                 np.ascontiguousarray(slopes[:, context.column : context.column + self.dim]),
@@ -402,15 +402,19 @@ class AlternatingEmbedding(GatherTable):
         chosen, bounds, weights = self._block_rows(order, starts, first, stop)
         if not len(chosen):
             return 0
-        scores, by_vectors = model.field_slopes(rows.ids[chosen], rows.dense[chosen], context.field)
+        scores, by_vectors = model.field_slopes(
+            rows.ids.take(chosen, axis=0), rows.dense[chosen], context.field
+        )
         slopes = np.ascontiguousarray(by_vectors[:, context.column : context.column + self.dim])
-        labels = rows.labels[chosen]
+        labels = rows.labels.take(chosen)
         loss = SQUARED if model.loss == "squared" else LOGISTIC
         exactly = self._exactly(model.scores_are_linear and model.loss == "logistic")
         curvature = CURVATURES.index(options.curvature)
         firsts, seconds = np.empty_like(scores), np.empty_like(scores)
+        sums = np.empty(stop - first)
         if not exactly:
             kernels.parabolas(loss, curvature, scores, labels, firsts, seconds)
+            kernels.summed_losses(loss, scores, labels, bounds, sums)
         moved = 0
         for chunk in chunks:
             codewords = self.codewords(chunk)
@@ -430,7 +434,7 @@ class AlternatingEmbedding(GatherTable):
                 kernels.move_to_least(
                     of_ids @ expanded[chunk], slopes, labels, bounds, weights, loss, curvature,
                     chunk, codewords, penalties[chunk], options.margin,
-                    assigned, scores, firsts, seconds,
+                    assigned, scores, firsts, seconds, sums,
                 )  # fmt: skip
             moved += int(np.count_nonzero(assigned != before))
             self.assign(chunk, assigned, first)
