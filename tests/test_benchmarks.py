@@ -84,8 +84,10 @@ def test_rows_of_the_recommenders_are_of_both_labels_and_skewed():
 
 def test_steps_between_epochs_are_timed_beside_what_they_may_take():
     found = list(recommenders.between_epochs("toy"))
-    assert [benchmark.part for benchmark in found] == ["cluster cce 8", "reassign alternating 8"]
-    for benchmark, epochs in zip(found, (0.5, 2), strict=True):
+    assert [benchmark.part for benchmark in found] == [
+        "cluster cce 8", "reassign alternating 8, epoch 1", "reassign alternating 8, epoch 8",
+    ]  # fmt: skip
+    for benchmark, epochs in zip(found, (0.5, 2, 2), strict=True):
         (allowance,) = benchmark.allowances.values()
         assert allowance.share == 1 / epochs
         timings = measure(benchmark, 2)
