@@ -100,7 +100,7 @@ def test_a_timed_step_begins_where_the_one_before_began(monkeypatch):
     monkeypatch.setattr(
         recommenders.Training, "of", lambda *arguments: made.append(of(*arguments)) or made[-1]
     )
-    benchmark = recommenders.reassignment(recommenders.SIZES["toy"], 8)
+    benchmark = recommenders.reassignment(recommenders.SIZES["toy"], 8, 1)
     after = made[0].model.store.assignments.copy()
     benchmark.ours.run()
     np.testing.assert_array_equal(made[0].model.store.assignments, after)
