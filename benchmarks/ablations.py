@@ -77,7 +77,7 @@ STUDIES = {
             "alternating",
             "alternating:seed-until=0.0",
             "alternating:seed-until=0.0:popularity-prior=0.0",
-            "alternating:seeded-at-once=1",
+            "alternating:seeded-at-once=2",
             "alternating:seeded-at-once=4",
         ),
         (16, 64),

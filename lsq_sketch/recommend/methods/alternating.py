@@ -109,7 +109,7 @@ class AlternatingOptions:
     chunks_at_once: int | None = None
     optimizer_state: str = "keep"
     seed_until: float = 0.5
-    seeded_at_once: int = 2
+    seeded_at_once: int = 1
     seed_rows: float = 4.0
 
     def __post_init__(self) -> None:
@@ -272,8 +272,9 @@ class AlternatingEmbedding(GatherTable):
         chunk: int,
     ) -> None:
         sample = np.flatnonzero(np.diff(starts))
+        n_seen = len(sample)
         wanted = max(LEAST_SAMPLE, SAMPLE_PER_CODEWORD * self.n_codewords)
-        if wanted < len(sample):
+        if wanted < n_seen:
             sample = np.sort(context.rng.choice(sample, wanted, replace=False))
         of_sample = [order[starts[j] : starts[j + 1]] for j in sample]
         ends = np.concatenate([[0], np.cumsum([len(own) for own in of_sample])])
@@ -296,7 +297,11 @@ class AlternatingEmbedding(GatherTable):
             chosen[first:stop] = (features @ expanded).argmin(axis=1)
 
         chosen = np.empty(self.cardinality, self.assignments.dtype)
-        for_each(assign, list(self._blocks(starts)))
+        if wanted < n_seen:
+            for_each(assign, list(self._blocks(starts)))
+        else:  # all parabolas are at hand; an ID without rows has its penalties alone
+            chosen[:] = expanded[-1].argmin()
+            chosen[sample] = (features @ expanded).argmin(axis=1)
         self.assign(chunk, chosen)
         first = chunk * self.n_codewords
         self.codewords(chunk)[...] = codewords
