@@ -41,10 +41,13 @@ class Worst:
         With a width of its own, and its provenance; named after the claim and the stage.
     finding : Finding
         The verdict on it, from trials that the search has not seen.
+    kind : Kind
+        Of the claim: where an upper bound is exact its finding is that of an equality.
     """
 
     instance: Instance
     finding: Finding
+    kind: Kind
 
     @property
     def ratio(self) -> float:
@@ -67,7 +70,7 @@ class Worst:
         return tightness(self.finding.mean, self.finding.bound)
 
     def _over_bound(self, value: float) -> float:
-        if self.finding.kind is not Kind.UPPER_BOUND:
+        if self.kind is not Kind.UPPER_BOUND:
             return float("nan")
         if self.finding.bound == 0:
             return float("inf") if value > 0 else 1.0
@@ -218,7 +221,8 @@ def _account(state: Search, alpha: float, deadline: float | None) -> tuple[Worst
             values += _replay(state, stage, instance, contender.trial)
         finding = _judge(state, stage, instance, contender, values, trials, alpha / len(stages))
         reached = score(np.array(values), contender.individual.bounds[stage], state.claim.kind)
-        found.append((reached, Worst(_signed(state, instance, contender, finding), finding)))
+        signed = _signed(state, instance, contender, finding)
+        found.append((reached, Worst(signed, finding, state.claim.kind)))
     found.sort(key=lambda pair: -pair[0])
     return tuple(worst for _, worst in found)
 

@@ -74,6 +74,15 @@ def test_attained_bounds_are_found_tight():
 
 
 @pytest.mark.compiled
+def test_every_upper_bound_has_a_best_ratio():
+    """Also where it is exact, and judged as an equality; no other claim has one."""
+    for claim in ("dense-quadrature-rate", "kmeanspp", "whitened-law", "excess-identity"):
+        bounded = registry()[claim].kind is Kind.UPPER_BOUND
+        for worst in found(claim, 60).worst:
+            assert np.isfinite(worst.ratio) == np.isfinite(worst.tightness) == bounded
+
+
+@pytest.mark.compiled
 @pytest.mark.parametrize(
     "claim", [claim.id for claim in registry().values() if not claim.is_false]
 )  # fmt: skip
