@@ -194,6 +194,8 @@ class Cell:
     last_loss: float
     spread: float
     """Standard deviation of the best AUC over the seeds."""
+    fall: float
+    """From the highest point of the AUC's curve, averaged over the seeds, to its end."""
 
 
 def measure(study: Study, seeds: int) -> list[Cell]:
@@ -223,6 +225,7 @@ def _cell(
     seeds: int,
 ) -> Cell:
     found: list[list[float]] = []
+    curves: list[list[float]] = []
     for seed in range(1, seeds + 1):
         trainer = Experiment(
             model=study.model,
@@ -235,16 +238,20 @@ def _cell(
         trainer.run()
         aucs = [record.auc or 0.0 for record in trainer.history]
         losses = [record.validation_loss for record in trainer.history]
+        curves.append(aucs)
         found.append([max(aucs), aucs[-1], min(losses), losses[-1]])
     best, last, loss, last_loss = np.mean(found, axis=0).tolist()
     spread = float(np.std([row[0] for row in found], ddof=min(1, seeds - 1)))
-    return Cell(spec, method, budget, bias, decay, best, last, loss, last_loss, spread)
+    curve = np.mean(curves, axis=0)
+    fall = float(curve.max() - curve[-1])
+    return Cell(spec, method, budget, bias, decay, best, last, loss, last_loss, spread, fall)
 
 
 def _line(cell: Cell) -> str:
     return (
         f"{cell.method:56}{cell.budget:5} bias {cell.bias:10} decay {cell.decay:<4} "
-        f"AUC {cell.best:.4f} (sd {cell.spread:.4f}) last {cell.last:.4f}  "
+        f"AUC {cell.best:.4f} (sd {cell.spread:.4f}) last {cell.last:.4f} "
+        f"fall {cell.fall:.4f}  "
         f"loss {cell.loss:.4f} last {cell.last_loss:.4f}"
     )
 
