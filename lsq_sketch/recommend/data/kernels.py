@@ -35,8 +35,8 @@ _SPACE, _QUOTE, _PLUS, _MINUS, _DOT, _ZERO, _NINE, _RETURN = 32, 34, 43, 45, 46,
 def decimal(buffer, start, end):
     """The decimal number written in ``buffer[start:end]``, and whether there is one.
 
-    From about 1e-282 to 1e298 in magnitude, right to a few units in the last place of a float64;
-    exact for up to 15 digits and 22 places.
+    Right to a few units in the last place of a float64, exact for up to 15 digits and 22 places.
+    What is too small for a float64 becomes 0; what is too large is no number.
     """
     position, negative = start, False
     if position < end and (buffer[position] == _PLUS or buffer[position] == _MINUS):
@@ -77,11 +77,15 @@ def decimal(buffer, start, end):
         return 0.0, False
     if mantissa == 0:
         return 0.0, True
-    if not -300 <= shift <= 280:
+    if shift > 308:
         return 0.0, False
     value = float(mantissa)
-    value = value / 10.0 ** float(-shift) if shift < 0 else value * 10.0 ** float(shift)
-    return (-value if negative else value), True
+    if shift >= 0:
+        value *= 10.0 ** float(shift)
+    else:  # in two steps: 10^300 is a float64, the inverse of a subnormal number is not
+        first = min(-shift, 300)
+        value = value / 10.0 ** float(first) / 10.0 ** float(min(-shift - first, 300))
+    return (-value if negative else value), value < math.inf
 
 
 @njit(cache=True)
