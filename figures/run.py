@@ -22,20 +22,22 @@ from lsq_sketch.files import write_whole
 from .columns import Columns
 from .trials import Progress
 
-DEPENDENCIES = ("numpy", "scipy", "numba", "scikit-learn", "kmeans1d", "matplotlib")
+DEPENDENCIES = ("numpy", "scipy", "numba", "scikit-learn", "matplotlib")
 """Packages whose version can change a figure."""
 
 SHARED_CODE = (
     "lsq_sketch/*.py",
     "lsq_sketch/reductions/*.py",
     "lsq_sketch/kernels/*.py",
+    "proofs_check/floors.py",
     "proofs_check/instances.py",
     "figures/trials.py",
 )
 """What every part of every figure is computed with."""
 
 DRAWING = (
-    "style", "matplotlib.axes", "matplotlib.figure", "matplotlib.lines", "matplotlib.ticker",
+    "style", "matplotlib.axes", "matplotlib.figure", "matplotlib.lines", "matplotlib.patches",
+    "matplotlib.ticker",
 )  # fmt: skip
 """Modules from which a figure's file imports what it draws with."""
 

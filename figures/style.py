@@ -118,7 +118,8 @@ LOOKS = {
     "resolved": Look("after re-solve", "#009E73", "-", "^"),
     # yardsticks
     "k-means-of-optimum": Look("k-means of $T^{*}$, re-solved", "#000000", (0, (4, 2))),
-    "floor": Look("best codebook found", "#000000", (0, (1, 1.2))),
+    "best-codebook": Look("best codebook found", "#000000", (0, (1, 1.2))),
+    "floor": Look("proved floor of codebooks", "#000000", "-"),
     "optimum": Look("optimum $T^{*}$", "#7F7F7F", (0, (1, 1.2))),
     "bias-only": Look("biases only", "#000000", (0, (4, 2))),
     "best-reachable": Look("best reachable", "#000000", (0, (1, 1.2))),

@@ -15,7 +15,7 @@ from .cce import (
     resolve,
     sparse_cce,
 )
-from .cluster import Clustering, kmeans, kmeans_plusplus, lloyd
+from .cluster import Clustering, kmeans, kmeans_1d, kmeans_plusplus, lloyd
 from .errors import TooLargeError
 from .hashes import (
     fit_concatenation,
@@ -51,6 +51,7 @@ __all__ = [
     "fit_sum",
     "hashing_trick",
     "kmeans",
+    "kmeans_1d",
     "kmeans_plusplus",
     "lloyd",
     "one_shot",

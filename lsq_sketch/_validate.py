@@ -148,6 +148,35 @@ def points(values: Any, name: str = "points") -> np.ndarray:
     return array
 
 
+def weights(values: Any, n: int) -> np.ndarray:
+    """Positive weights of points as a float64 array (n,)."""
+    array = real_array(values, "weights")
+    if array.shape != (n,):
+        raise ValueError(f"weights have shape {array.shape}; expected ({n},): one for each point.")
+    array = np.ascontiguousarray(array, dtype=np.float64)
+    _check_values(array, "weights")
+    if not (array > 0).all():
+        raise ValueError(
+            f"weights must be positive, got {array.min():.3g}; leave out points that do not count."
+        )
+    return array
+
+
+def assignments(values: Any, name: str, shape: tuple[int, int], n_clusters: int) -> np.ndarray:
+    """Codewords of IDs in each block of columns, as an int32 array (n_chunks, d1)."""
+    array = real_array(values, name)
+    if array.dtype.kind not in "iu":
+        raise TypeError(f"{name} has dtype {array.dtype}; expected integers, codewords of IDs.")
+    if array.shape != shape:
+        raise ValueError(f"{name} has shape {array.shape}; expected (n_chunks, d1) = {shape}.")
+    if array.min() < 0 or array.max() >= n_clusters:
+        raise ValueError(
+            f"{name} has codewords from {array.min()} to {array.max()}; expected from 0 to "
+            f"n_clusters - 1 = {n_clusters - 1}."
+        )
+    return array.astype(np.int32)
+
+
 def instance(value: Any, name: str, kind: type, how: str) -> None:
     """A `TypeError` that tells how to make one unless ``value`` is a ``kind``."""
     if not isinstance(value, kind):

@@ -73,7 +73,7 @@ def alternating_cce(
     n_iter: int,
     rng: Any = 0,
     n_chunks: int = 1,
-    init: str = "kmeans++",
+    init: Any = "kmeans++",
 ) -> AlternatingTrajectory:
     """Alternate between the codebook and the assignments of least loss.
 
@@ -97,8 +97,9 @@ def alternating_cce(
     n_chunks : int, default 1
         Blocks of output columns, each with assignments and codewords of its own; from 1 to
         ``d2``. The loss separates over them.
-    init : {"kmeans++", "hash"}, default "kmeans++"
-        D^2 seeding by loss, in K passes over ``X``; or random assignments, in none.
+    init : {"kmeans++", "hash"} or array_like of int, shape (n_chunks, d1), default "kmeans++"
+        D^2 seeding by loss, in K passes over ``X``; or random assignments, in none; or these
+        assignments, each from 0 to K - 1.
 
     Returns
     -------
@@ -129,7 +130,11 @@ def alternating_cce(
     n_clusters = _validate.integer(n_clusters, "n_clusters", low=1, high=problem.d1, high_name="d1")
     n_iter = _validate.integer(n_iter, "n_iter", low=0)
     n_chunks = _validate.integer(n_chunks, "n_chunks", low=1, high=problem.d2, high_name="d2")
-    init = _validate.choice(init, "init", INITS)
+    given = None
+    if isinstance(init, str):
+        _validate.choice(init, "init", INITS)
+    else:
+        given = _validate.assignments(init, "init", (n_chunks, problem.d1), n_clusters)
     random = generator(rng)
     bounds = np.linspace(0, problem.d2, n_chunks + 1).astype(int)
     blocks = tuple(slice(int(a), int(b)) for a, b in pairwise(bounds))
@@ -145,6 +150,8 @@ def alternating_cce(
             for i in range(n_iter):
                 if i > 0:
                     state.move()
+                elif given is not None:
+                    state.labels = given[chunk].copy()
                 elif init == "hash":
                     state.hash(random)
                 else:

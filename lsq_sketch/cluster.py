@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import kmeans1d
 import numpy as np
 
 from . import _validate
+from .kernels import intervals
 from .kernels import kmeans as kernels
 from .rng import generator
 from .sketches import BucketMatrix
@@ -29,10 +29,10 @@ class Clustering:
     labels : ndarray of int32, shape (n,)
         Cluster of each point, in ``0..K-1``.
     centroids : ndarray of float64, shape (K, d)
-        Mean of each cluster. A cluster may be empty only if there are fewer than ``K``
+        (Weighted) mean of each cluster. A cluster may be empty only if there are fewer than ``K``
         distinct points; its centroid is then one of the points.
     cost : float
-        Sum of squared distances of the points to their centroids.
+        Sum of (weighted) squared distances of the points to their centroids.
     n_iter : int
         Rounds of Lloyd's algorithm; 0 where the optimum was computed directly.
     """
@@ -52,8 +52,8 @@ def kmeans(points: Any, n_clusters: int, rng: Any = 0, *, max_iter: int = 100) -
     """Cluster points by k-means: D^2 seeding, then Lloyd's algorithm.
 
     Each centre is the best of ``2 + ln K`` candidates drawn with D^2 probability. One-dimensional
-    points are clustered optimally by dynamic programming (Wu 1991, package kmeans1d) as long as
-    points times clusters stay below two million.
+    points are clustered optimally by `kmeans_1d` as long as points times clusters stay below two
+    million.
 
     Parameters
     ----------
@@ -91,18 +91,75 @@ def kmeans(points: Any, n_clusters: int, rng: Any = 0, *, max_iter: int = 100) -
     max_iter = _validate.integer(max_iter, "max_iter", low=0)
     random = generator(rng)
     if d == 1 and n * n_clusters <= OPTIMAL_1D_WORK:
-        return _optimal_1d(values, n_clusters)
+        return kmeans_1d(values, n_clusters)
     n_candidates = 2 + int(np.log(n_clusters))
     seeds = kmeans_plusplus(values, n_clusters, random, n_candidates=n_candidates)
     return lloyd(values, values[seeds], max_iter=max_iter)
 
 
-def _optimal_1d(values: np.ndarray, n_clusters: int) -> Clustering:
-    # kmeans1d works with differences of sums of squares: near zero they keep their digits
-    result = kmeans1d.cluster((values[:, 0] - values[:, 0].mean()).tolist(), n_clusters)
-    labels = np.array(result.clusters, dtype=np.int32)
-    centroids, _ = _means(values, labels, np.full((n_clusters, 1), values[0, 0]))
-    cost = float(((values - centroids[labels]) ** 2).sum())
+def kmeans_1d(points: Any, n_clusters: int, weights: Any = None) -> Clustering:
+    """The optimal clustering of numbers, each with a weight, by dynamic programming.
+
+    Optimal clusters are runs of the sorted numbers: ``O(n K log n)`` time, ``n K`` integers.
+
+    Parameters
+    ----------
+    points : array_like, shape (n,) or (n, 1)
+    n_clusters : int
+        K, between 1 and n.
+    weights : array_like, shape (n,), optional
+        Positive; all 1 if not given.
+
+    Returns
+    -------
+    Clustering
+        Of least ``sum_i weights_i (points_i - centroid_i)^2``, its ``cost``, up to the rounding of
+        the cost of one cluster. The centroids are weighted means, in ascending order.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is out of range or of another shape, or values are not finite real numbers.
+
+    References
+    ----------
+    Wu, "Optimal quantization by matrix searching", J. Algorithms 1991. Gronlund, Larsen, Mathiasen,
+    Nielsen, Schneider and Song, "Fast exact k-means, k-medians and Bregman divergence clustering in
+    1D", 2017.
+
+    Examples
+    --------
+    >>> kmeans_1d([0.0, 1.0, 2.5], 2).centroids.ravel().tolist()
+    [0.5, 2.5]
+    >>> kmeans_1d([0.0, 1.0, 2.5], 2, weights=[9, 9, 1]).centroids.ravel().tolist()
+    [0.0, 1.15]
+    """
+    values = _validate.points(points)
+    if values.shape[1] != 1:
+        raise ValueError(
+            f"points have {values.shape[1]} columns; expected one. Cluster rows with kmeans."
+        )
+    n = len(values)
+    n_clusters = _validate.integer(n_clusters, "n_clusters", low=1, high=n, high_name="n")
+    heft = np.ones(n) if weights is None else _validate.weights(weights, n)
+    x, distinct = np.unique(values[:, 0], return_inverse=True)
+    n_runs = min(n_clusters, x.size)
+    w = np.bincount(distinct, heft)
+    x -= np.average(x, weights=w)  # near zero, differences of running sums keep their digits
+    sums = np.zeros((3, x.size + 1))
+    np.cumsum([w, w * x, w * x * x], axis=1, out=sums[:, 1:])
+    starts = np.zeros((n_runs, x.size + 1), np.int32)
+    intervals.best_cuts(sums, starts)
+    cuts = [x.size]
+    for row in starts[:0:-1]:
+        cuts.append(int(row[cuts[-1]]))
+    sizes = -np.diff([*cuts, 0])[::-1]
+    labels = np.repeat(np.arange(n_runs, dtype=np.int32), sizes)[distinct]
+    centroids = np.full((n_clusters, 1), values[0, 0])
+    centroids[labels] = values  # one of its points, from which the mean of a cluster is measured
+    offsets = heft * (values - centroids[labels])[:, 0]
+    centroids[:n_runs, 0] += np.bincount(labels, offsets) / np.bincount(labels, heft)
+    cost = float(heft @ (values - centroids[labels])[:, 0] ** 2)
     return Clustering(labels, centroids, cost, 0)
 
 

@@ -143,19 +143,25 @@ def optimal_cost(points, n_clusters):
     return min(clustering_cost(points, labels) for labels in partitions(len(points), n_clusters))
 
 
-def optimal_cost_1d(points, n_clusters):
+def optimal_cost_1d(points, n_clusters, weights=None):
     """The optimal k-means cost of numbers: clusters are runs of the sorted numbers."""
-    x = np.sort(np.ravel(points))
-    n = len(x)
+    x = np.ravel(points)
+    w = np.ones(len(x)) if weights is None else np.asarray(weights, dtype=float)
+    order = np.argsort(x, kind="stable")
+    x, w, n = x[order], w[order], len(x)
     best = np.full((n_clusters + 1, n + 1), np.inf)
     best[0, 0] = 0.0
     for c in range(1, n_clusters + 1):
         for stop in range(1, n + 1):
             best[c, stop] = min(
-                best[c - 1, start] + ((x[start:stop] - x[start:stop].mean()) ** 2).sum()
-                for start in range(stop)
+                best[c - 1, start] + run_cost(x[start:stop], w[start:stop]) for start in range(stop)
             )
     return best[1:, n].min()
+
+
+def run_cost(x, w):
+    """Weighted squared distance of numbers to their weighted mean."""
+    return (w * (x - np.average(x, weights=w)) ** 2).sum()
 
 
 # Alternating --------------------------------------------------------------------------------

@@ -27,7 +27,7 @@ Excess of the re-solved codebook over e_0 at most 1e-12.
 
 Experiment
 ----------
-d2 = 1, where the optimal clustering is computed exactly (package kmeans1d). T is T* plus a
+d2 = 1, where the optimal clustering is computed exactly (`kmeans_1d`). T is T* plus a
 perturbation of norm 0.999 delta/4: spread over all rows, or on two rows of neighbouring clusters
 towards each other.
 """

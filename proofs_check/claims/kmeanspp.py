@@ -24,7 +24,7 @@ the same.
 
 Experiment
 ----------
-One coordinate of the rows of T*, where the optimum is computed exactly (package kmeans1d), K = 4;
+One coordinate of the rows of T*, where the optimum is computed exactly (`kmeans_1d`), K = 4;
 at most 100 rows.
 
 Exact evidence: the expectation over all seeds that can be drawn, for 7 distinct points and K = 3;

@@ -1,5 +1,6 @@
 """The numbers in the CSVs: curves named after a claim are the claim's; measurements make sense."""
 
+import itertools
 import math
 from collections import Counter
 
@@ -19,7 +20,7 @@ from figures.recipes import (
     tightness_atlas,
 )
 from figures.run import Run
-from lsq_sketch import LeastSquares
+from lsq_sketch import BucketMatrix, LeastSquares, resolve
 from proofs_check.asymptotics import predicted_excess
 from proofs_check.claim import registry as claims
 from proofs_check.claims import (
@@ -31,6 +32,7 @@ from proofs_check.claims import (
     whitened_law,
     whitened_rate,
 )
+from proofs_check.floors import codebook_floor
 from proofs_check.instances import Instance, catalogue, one_hot
 from proofs_check.run import run as judge
 from tests.figures.conftest import PROFILE
@@ -273,26 +275,104 @@ def test_compression_keeps_its_promises(made):
     columns = numbers(made, "compression")
     for (_, k), part in by(columns, "problem", "k"):
         excess = dict(zip(part["method"].tolist(), part["median"].tolist(), strict=True))
-        assert set(excess) == {*compression.METHODS, "floor"}
+        assert set(excess) == {*compression.METHODS, compression.BEST, compression.FLOOR}
         assert all(0 <= value <= 1 + 1e-9 for value in excess.values())
-        assert excess["floor"] <= min(excess["pq"], excess["alternating"])
         assert excess["alternating"] < excess["count-sketch"]
         np.testing.assert_allclose(part["parameters / d1"], float(k) / part["parameters / d1"][0]
                                    * part["parameters / d1"][0] ** 2 / float(k))  # fmt: skip
 
 
 @compiled
+def test_compression_floor_is_the_bound_and_no_codebook_goes_below(made):
+    columns, sizes = numbers(made, "compression"), compression.SIZES[PROFILE]
+    cases = {name: build(sizes) for name, build in compression.PROBLEMS.items()
+             if name not in compression.REAL}  # fmt: skip
+    for (name, k), part in by(columns, "problem", "k"):
+        series = split(part, "method")
+        floor, best = (series[key]["median"][0] for key in (compression.FLOOR, compression.BEST))
+        problem = cases[name].problem
+        bound = codebook_floor(problem, int(float(k)), cases[name].fields)
+        assert floor == pytest.approx(bound / problem.excess(np.zeros((problem.d1, problem.d2))))
+        assert 0 < floor <= best * (1 + 1e-9)
+        for method in compression.CODEBOOKS:
+            for quantile in ("10%", "median", "90%"):
+                assert best <= series[method][quantile][0] * (1 + 1e-9)
+        if name == "one field, Zipf":
+            assert floor == pytest.approx(best, rel=1e-9)
+
+
+@compiled
+@pytest.mark.parametrize("kind", ["one field", "two fields"])
+def test_compression_floor_and_best_codebook_on_every_codebook(kind):
+    """A problem so small that all assignments can be tried, and every trial of every method."""
+    rng = np.random.default_rng(3)
+    ids = [rng.permutation(np.arange(24) % size) for size in (3, 4)]
+    if kind == "one field":
+        case = compression.Case(
+            LeastSquares(one_hot(np.arange(24) % 7), rng.standard_normal((24, 2)))
+        )
+    else:
+        X = one_hot(*ids)
+        case = compression.Case(
+            LeastSquares(X, rng.standard_normal((24, 2))), np.arange(7) // 3 > 0
+        )
+    problem, k, trials = case.problem, 2, 10
+    least = 0.0
+    for column in problem.Y.T:
+        single = LeastSquares(problem.X, column)
+        labels = itertools.product(range(k), repeat=7)
+        least += min(resolve(single, BucketMatrix(a, k)).excess for a in labels)
+    least /= problem.excess(np.zeros((7, 2)))
+    part = compression.measure(
+        lambda: case, k, trials, np.random.SeedSequence(0), lambda done, total: None
+    )
+    excess = dict(zip(part["method"].tolist(), part["median"].tolist(), strict=True))
+    floor, best = excess[compression.FLOOR], excess[compression.BEST]
+    assert floor <= least * (1 + 1e-9)
+    assert best == pytest.approx(least, rel=1e-9)
+    if kind == "one field":
+        assert floor == pytest.approx(least, rel=1e-9)
+    else:
+        assert floor > 0.2 * least
+    for name in compression.CODEBOOKS:
+        for rng in np.random.default_rng(1).spawn(trials):
+            found = compression.METHODS[name](case, k, rng) / problem.excess(np.zeros((7, 2)))
+            assert found >= least * (1 - 1e-9)
+
+
+@compiled
 def test_compression_knows_the_real_problems():
     """MovieLens has one target: one block, in which CE is the hashing trick and is left out."""
     sizes = compression.Sizes((48, 4), (64, 4), (4,), 1, 1)
-    case = compression.movielens(sizes)
-    assert (case.problem.d1, case.problem.d2, case.blocks) == (9737, 1, 1)
     seed = np.random.SeedSequence(0)
-    part = compression.measure(lambda: case, 16, 1, seed, lambda done, total: None)
-    excess = dict(zip(part["method"].tolist(), part["median"].tolist(), strict=True))
-    assert "ce" not in excess
-    assert excess["alternating"] < 0.1 * excess["hash"] < 0.1 * excess["count-sketch"]
+    shapes = {"MovieLens": (9737, 1), "flights": (4043, 3)}
+    for name in compression.REAL:
+        case = compression.PROBLEMS[name](sizes)
+        assert (case.problem.d1, case.problem.d2) == shapes[name]
+        part = compression.measure(lambda case=case: case, 16, 1, seed, lambda done, total: None)
+        excess = dict(zip(part["method"].tolist(), part["median"].tolist(), strict=True))
+        assert ("ce" in excess) == (case.blocks > 1)
+        assert excess["alternating"] < 0.1 * excess["hash"] < 0.1 * excess["count-sketch"]
+        floor, best = excess[compression.FLOOR], excess[compression.BEST]
+        assert floor <= best < excess["alternating"]
+        assert best < (5 if name == "MovieLens" else 1 + 1e-6) * floor
     assert set(compression.PROBLEMS) >= {"MovieLens", "planted clusters", "one field, Zipf"}
+
+
+@compiled
+def test_compression_draws_where_the_optimum_lies(made):
+    """The band is what lies between the two lines; only exact panels say so."""
+    for ax, (name, part) in zip(
+        made("compression").drawing.axes,
+        split(numbers(made, "compression"), "problem").items(), strict=False,
+    ):  # fmt: skip
+        series = split(part, "method")
+        (band,) = ax.collections
+        edges = {tuple(point) for point in band.get_paths()[0].vertices.tolist()}
+        for key in (compression.FLOOR, compression.BEST):
+            assert set(zip(series[key]["k"], series[key]["median"], strict=True)) <= edges
+        notes = "".join(text.get_text() for text in ax.texts)
+        assert ("floor reached" in notes) == (name == "one field, Zipf")
 
 
 # ------------------------------------------------------------------ pictures of objects

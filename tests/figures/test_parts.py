@@ -191,7 +191,7 @@ RECOMMENDERS = [
         ["whitened", *dense_convergence.THEORY["whitened"]],
         ["count-sketch-noise", *dense_convergence.THEORY["count-sketch-noise"]],
         ["sketched", "clustered", "resolved", "k-means-of-optimum", "optimum"],
-        [*compression.METHODS, "floor"],
+        [*compression.METHODS, compression.BEST, compression.FLOOR],
         list(memory.METHODS),
         RECOMMENDERS,
     ],

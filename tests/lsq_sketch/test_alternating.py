@@ -165,6 +165,22 @@ def test_sketched_least_squares_for_any_rank(m):
     assert ((XC @ M - p.Y) ** 2).sum() == pytest.approx(((XC @ best - p.Y) ** 2).sum(), rel=1e-12)
 
 
+@given(st.integers(0, 10**6), st.sampled_from(["dense", "sparse"]))
+def test_starts_from_given_assignments(seed, kind):
+    """The first round is their re-solved codebook; going on from the last round is a longer run."""
+    p = random_problem(seed, kind)
+    start = np.random.default_rng(seed).integers(0, 4, (2, 12))
+    kept = start.copy()
+    r = alternating_cce(p, 4, 3, n_chunks=2, init=start)
+    np.testing.assert_array_equal(start, kept)
+    np.testing.assert_array_equal(r.assignments[0], start)
+    columns = [LeastSquares(p.X, p.Y[:, [c]]) for c in range(2)]
+    solved = [resolve(q, BucketMatrix(a, 4)).excess for q, a in zip(columns, start, strict=True)]
+    assert r.excess[1] == pytest.approx(sum(solved), rel=1e-9, abs=1e-9 * r.loss[0])
+    on = alternating_cce(p, 4, 1, n_chunks=2, init=r.assignments[-1])
+    assert on.loss[-1] == pytest.approx(r.loss[-1], rel=1e-9)
+
+
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
@@ -174,6 +190,17 @@ def test_sketched_least_squares_for_any_rank(m):
         ({"n_iter": -1}, ValueError, "n_iter must be at least 0"),
         ({"n_chunks": 3}, ValueError, "n_chunks must be at most d2 = 2, got 3"),
         ({"init": "random"}, ValueError, "init must be one of 'kmeans\\+\\+', 'hash'"),
+        (
+            {"init": np.zeros((2, 12), int)},
+            ValueError,
+            r"init has shape \(2, 12\); expected \(n_chunks, d1\) = \(1, 12\)",
+        ),
+        ({"init": np.zeros((1, 12))}, TypeError, "init has dtype float64; expected integers"),
+        (
+            {"init": np.full((1, 12), 2)},
+            ValueError,
+            "init has codewords from 2 to 2; expected from 0 to n_clusters - 1 = 1",
+        ),
     ],
 )
 def test_errors(arguments, error, message):

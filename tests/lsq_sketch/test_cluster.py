@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from lsq_sketch import Clustering, cluster, kmeans, kmeans_plusplus, lloyd
+from lsq_sketch import Clustering, cluster, kmeans, kmeans_1d, kmeans_plusplus, lloyd
 from tests import twins
 from tests.strategies import point_sets, seeds
 
@@ -69,6 +69,37 @@ def test_one_dimension_is_optimal_at_mixed_scales():
     points = np.concatenate([near, near + 1e6])
     found = kmeans(points, 4)
     assert found.cost == pytest.approx(4 * 0.1**2 / 2, rel=1e-3)
+
+
+@given(point_sets(max_points=15, max_dimension=1), st.data())
+def test_weighted_numbers_are_clustered_optimally(points, data):
+    n_clusters = data.draw(st.integers(1, len(points)))
+    weights = np.array([data.draw(st.floats(0.01, 100)) for _ in points])
+    found = kmeans_1d(points, n_clusters, weights)
+    optimum = twins.optimal_cost_1d(points, n_clusters, weights)
+    spread = weights @ points[:, 0] ** 2
+    assert found.cost == pytest.approx(optimum, rel=1e-9, abs=1e-12 * (1 + spread))
+    own = found.centroids[found.labels, 0]
+    assert found.cost == pytest.approx(weights @ (points[:, 0] - own) ** 2, rel=1e-12)
+    for label in np.unique(found.labels):
+        inside = found.labels == label
+        mean = np.average(points[inside, 0], weights=weights[inside])
+        assert found.centroids[label, 0] == pytest.approx(mean, rel=1e-12, abs=1e-12)
+
+
+@given(point_sets(max_points=12, max_dimension=1), st.data())
+def test_a_whole_weight_is_so_many_points(points, data):
+    n_clusters = data.draw(st.integers(1, len(points)))
+    counts = np.array([data.draw(st.integers(1, 4)) for _ in points])
+    weighted = kmeans_1d(points, n_clusters, counts)
+    repeated = kmeans_1d(np.repeat(points, counts, axis=0), n_clusters)
+    assert weighted.cost == pytest.approx(repeated.cost, rel=1e-9, abs=1e-12)
+
+
+def test_weights_move_the_cuts():
+    points = [0.0, 1.0, 2.0, 3.0]
+    np.testing.assert_array_equal(kmeans_1d(points, 2).labels, [0, 0, 1, 1])
+    np.testing.assert_array_equal(kmeans_1d(points, 2, [100, 100, 1, 1]).labels, [0, 1, 1, 1])
 
 
 @given(point_sets(max_points=7, max_dimension=2), st.data())
