@@ -17,7 +17,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from lsq_sketch.recommend.checkpoint import copy_model, restore_model
 from lsq_sketch.recommend.data import Interactions
-from lsq_sketch.recommend.methods.base import GatherTable, Table
+from lsq_sketch.recommend.methods import registry
 from lsq_sketch.recommend.methods.cce import ClusteredEmbedding
 from lsq_sketch.recommend.models import GMF
 from lsq_sketch.recommend.optimizers import Adam
@@ -77,16 +77,21 @@ def unavailable() -> str | None:
 
 def prepare(size: str) -> Iterator[Benchmark]:
     """Training at several methods and sizes, then what CCE and alternating CCE do in between."""
-    torch = importlib.import_module("torch")
     sizes = SIZES[size]
     middle = sizes.budgets[len(sizes.budgets) // 2]
-    yield training(torch, sizes, "full", 1, sizes.small)
-    yield training(torch, sizes, "full", 1, sizes.large)
-    for method in ("hash", "ce", "bloom", "alternating"):
-        yield training(torch, sizes, method, middle, sizes.small)
-    for budget in sizes.budgets:
-        yield training(torch, sizes, "cce", budget, sizes.small)
+    yield training(sizes, "full", 1, sizes.small)
+    yield training(sizes, "full", 1, sizes.large)
+    for method in methods_trained():
+        budgets = sizes.budgets if method == "cce" else (middle,)
+        for budget in budgets:
+            yield training(sizes, method, budget, sizes.small)
     yield from between_epochs(size)
+
+
+def methods_trained() -> list[str]:
+    """All methods but the full table, and those that train one to compress it."""
+    known = registry().items()
+    return [name for name, kind in known if name != "full" and not kind.compresses_trained]
 
 
 def between_epochs(size: str) -> Iterator[Benchmark]:
@@ -155,135 +160,55 @@ class Training:
 # ------------------------------------------------------------------ the same in PyTorch
 
 
-def places_of(table: Table) -> np.ndarray:
-    """Rows of the codebook that make up each vector: those of a chunk are added.
-
-    Returns
-    -------
-    ndarray of int64, shape (cardinality, summed, chunks)
-    """
-    assert isinstance(table, GatherTable)
-    ids = np.arange(table.cardinality, dtype=np.int32)
-    chunks: dict[int, list[np.ndarray]] = {}
-    for t, term in enumerate(table.terms):
-        rows = term.start // term.width + table.buckets(t, ids)
-        chunks.setdefault(term.column, []).append(rows)
-    return np.stack([np.stack(chunks[column]) for column in sorted(chunks)]).transpose(2, 1, 0)
-
-
-def plain_gmf(torch: Any, model: GMF, sparse: bool) -> Any:
-    """The same model as a `torch.nn.Module`, hash functions and assignments as look-up tables."""
-    module: Any = torch.nn.Module
-
-    class PlainTable(module):
-        def __init__(self, table: Any) -> None:
-            super().__init__()
-            start = torch.from_numpy(table.codebook.value.copy())
-            self.weights = torch.nn.Embedding.from_pretrained(start, freeze=False, sparse=sparse)
-            places = torch.from_numpy(places_of(table).copy())
-            self.is_full = table.method == "full"
-            self.is_single = places.shape[1:] == (1, 1)
-            self.register_buffer("places", places[:, 0, 0].clone() if self.is_single else places)
-
-        def forward(self, ids: Any) -> Any:
-            if self.is_full:
-                return self.weights(ids)
-            vectors = self.weights(self.places[ids])
-            if self.is_single:
-                return vectors
-            return (vectors.sum(1) if vectors.shape[1] > 1 else vectors).flatten(1)
-
-    class PlainGmf(module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.users, self.items = (PlainTable(table) for table in model.tables)
-
-        def forward(self, ids: Any) -> Any:
-            return (self.users(ids[:, 0]) * self.items(ids[:, 1])).sum(1)
-
-    return PlainGmf()
-
-
-class Plain:
-    """Training in PyTorch: Adam on the mean cross-entropy, batches by one permutation."""
-
-    def __init__(self, torch: Any, model: GMF, rows: Interactions, kind: str, threads: int):
-        self.torch, self.threads = torch, threads
-        self.model = plain_gmf(torch, model, sparse=kind == "SparseAdam")
-        settings = {"fused": True} if kind == "Adam, fused" else {}
-        optimizer = getattr(torch.optim, kind.split(",")[0])
-        self.optimizer = optimizer(self.model.parameters(), lr=RATE, **settings)
-        self.loss = torch.nn.BCEWithLogitsLoss()
-        self.ids = torch.from_numpy(rows.ids.astype(np.int64))
-        self.labels = torch.from_numpy(rows.labels)
-
-    def step(self, ids: Any, labels: Any) -> Any:
-        """One batch."""
-        self.optimizer.zero_grad(set_to_none=True)
-        loss = self.loss(self.model(ids), labels)
-        loss.backward()
-        self.optimizer.step()
-        return loss
-
-    def epoch(self, share: float = 1.0) -> None:
-        """A part of an epoch; losses are not read, which would cost time."""
-        self.torch.set_num_threads(self.threads)
-        order = self.torch.randperm(len(self.labels))
-        for start in range(0, round(share * len(order)), BATCH):
-            batch = order[start : start + BATCH]
-            self.step(self.ids[batch], self.labels[batch])
-
-    def tables(self) -> list[np.ndarray]:
-        """The trained numbers of both tables."""
-        return [
-            table.weights.weight.detach().numpy() for table in (self.model.users, self.model.items)
-        ]
-
-
-def check_equal(plain: Plain, ours: Training, kind: str) -> None:
-    """Take the same steps in both, from the same start, and compare losses and parameters.
+def check_equal(plain: Any, ours: Training, optimizer: str) -> None:
+    """Take the same steps in both, from the same start, and compare losses and trained numbers.
 
     ``SparseAdam`` leaves rows without gradient alone and adds epsilon elsewhere: it is another
     optimiser. Its first loss is compared, and which rows its first step moves.
+
+    Parameters
+    ----------
+    plain : benchmarks.peers.training.PlainTraining
+    ours : Training
+    optimizer : str
 
     Raises
     ------
     AssertionError
         If they differ.
     """
-    plain.torch.set_num_threads(plain.threads)
-    before = [table.copy() for table in plain.tables()]
-    for start, stop in row_chunks(min(STEPS_COMPARED * BATCH, len(ours.rows)), BATCH):
-        part = ours.rows.subset(slice(start, stop))
+    values = ours.model.store.values
+    start = plain.trained()
+    np.testing.assert_array_equal(start, values)
+    for begin, end in row_chunks(min(STEPS_COMPARED * BATCH, len(ours.rows)), BATCH):
+        part = ours.rows.subset(slice(begin, end))
         loss = ours.model.train_block(ours.workspace, part.ids, part.dense, part.labels)
-        theirs = plain.step(plain.ids[start:stop], plain.labels[start:stop]).detach()
-        np.testing.assert_allclose(float(theirs), loss / len(part), rtol=1e-6)
-        if kind == "SparseAdam":
+        theirs = float(plain.step(slice(begin, end)))
+        np.testing.assert_allclose(theirs, loss / len(part), rtol=1e-6)
+        if optimizer == "SparseAdam":
             break
-    for table, found, old in zip(ours.model.tables, plain.tables(), before, strict=True):
-        value = table.parameters["codebook"].value
-        if kind == "SparseAdam":
-            moved = [(after != old).any(axis=1) for after in (value, found)]
-            np.testing.assert_array_equal(*moved)
-        else:
-            np.testing.assert_allclose(found, value, rtol=0, atol=0.01 * RATE)
+    found = plain.trained()
+    if optimizer == "SparseAdam":
+        moved = [(after != start).reshape(-1, DIM).any(axis=1) for after in (values, found)]
+        np.testing.assert_array_equal(*moved)
+    else:
+        np.testing.assert_allclose(found, values, rtol=0, atol=0.01 * RATE)
 
 
 # ------------------------------------------------------------------ the benchmarks
 
 
-def training(
-    torch: Any, sizes: Size, method: str, budget: int, cardinalities: tuple[int, int]
-) -> Benchmark:
+def training(sizes: Size, method: str, budget: int, cardinalities: tuple[int, int]) -> Benchmark:
     """Check that both take the same steps; then time an epoch."""
-    kinds = ["Adam", "Adam, fused", *(["SparseAdam"] if method == "full" else [])]
+    peer = importlib.import_module("benchmarks.peers.training")
+    optimizers = ["Adam", "Adam, fused", *(["SparseAdam"] if method == "full" else [])]
     peers = {}
-    for kind in kinds:
+    for optimizer in optimizers:
         for threads in sorted({1, thread_count()}):
             ours = Training.of(method, budget, cardinalities, sizes.rows)
-            plain = Plain(torch, ours.model, ours.rows, kind, threads)
-            check_equal(plain, ours, kind)
-            name = f"PyTorch, {kind}, {threads} thread{'s' * (threads > 1)}"
+            plain = peer.PlainTraining(ours.model, ours.rows, BATCH, optimizer, RATE, threads)
+            check_equal(plain, ours, optimizer)
+            name = f"PyTorch, {optimizer}, {threads} thread{'s' * (threads > 1)}"
             peers[name] = Contender(partial(plain.epoch, sizes.share), sizes.share)
     ours = Training.of(method, budget, cardinalities, sizes.rows)
     ours.epoch()
@@ -310,8 +235,11 @@ def in_words(cardinalities: tuple[int, int]) -> str:
 
 def bare_epoch(ours: Training) -> Callable[[], None]:
     """An epoch of the least that any of this does: two vectors read, a score, both moved."""
-    codebooks = [table.parameters["codebook"].value for table in ours.model.tables]
-    users, items = (np.resize(value, (max(1, value.size // DIM), DIM)) for value in codebooks)
+    numbers = [
+        np.concatenate([parameter.value.ravel() for parameter in table.parameters.values()])
+        for table in ours.model.tables
+    ]
+    users, items = (np.resize(flat, (max(1, flat.size // DIM), DIM)) for flat in numbers)
     ids = ours.rows.ids % np.array([len(users), len(items)], np.int32)
 
     def run() -> None:

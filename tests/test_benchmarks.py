@@ -11,9 +11,11 @@ import typer
 from benchmarks import __main__ as command_line
 from benchmarks import recommenders
 from benchmarks.__main__ import registry
+from benchmarks.peers import places
 from benchmarks.timing import Benchmark, Contender, measure
 from lsq_sketch.recommend.data import Dataset
 from lsq_sketch.recommend.methods import make_table
+from lsq_sketch.recommend.methods import registry as methods
 from lsq_sketch.recommend.metrics import area_under_curve
 from lsq_sketch.recommend.models import GMF
 from lsq_sketch.recommend.training import Trainer, TrainingOptions
@@ -54,12 +56,63 @@ def test_a_wrong_result_is_not_timed(monkeypatch):
 # ------------------------------------------------------------------ recommenders, without PyTorch
 
 
-@pytest.mark.parametrize("method", ["full", "hash", "ce", "bloom", "cce", "alternating", "qr"])
+SUMS_OF_SLICES = ["full", "hash", "ce", "bloom", "cce", "alternating", "qr"]
+
+
+@pytest.mark.parametrize("method", SUMS_OF_SLICES)
 def test_the_look_up_tables_of_the_peer_give_our_vectors(method):
     table = make_table(method, 90, 8, 12, rng=3)
-    places = recommenders.places_of(table)
-    vectors = table.parameters["codebook"].value[places].sum(axis=1).reshape(90, 8)
+    rows = places.slice_places(table)
+    vectors = table.parameters["codebook"].value[rows].sum(axis=1).reshape(90, 8)
     np.testing.assert_allclose(vectors, table.table(), rtol=1e-6, atol=1e-7)
+
+
+def hash_embedding(table, codebook, weights):
+    buckets, sets = places.weighted_places(table)
+    return np.einsum("nh,nhd->nd", weights[sets], codebook[buckets])
+
+
+def robe(table, array):
+    return array.ravel()[places.circular_places(table)]
+
+
+def tensor_train(table, first, second, third):
+    i, j, k = places.digits(table).T
+    middle = second.reshape(len(second), second.shape[1], -1, third.shape[2])
+    vectors = np.einsum("nas,nsbt,nct->nabc", first[i], middle[j], third[k])
+    return vectors.reshape(table.cardinality, table.dim)
+
+
+def low_dimensional(table, narrow, projection):
+    return narrow[places.narrow_places(table)] @ projection
+
+
+def dhe(table, *layers):
+    values = places.features(table)
+    for weight, bias in zip(layers[:-2:2], layers[1:-2:2], strict=True):
+        values = np.maximum(values @ weight + bias, 0)
+    return values @ layers[-2] + layers[-1]
+
+
+OTHERS = {
+    "hash-embedding": hash_embedding, "robe": robe, "tensor-train": tensor_train,
+    "low-dimensional": low_dimensional, "dhe": dhe,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("budget", [12, 45])
+@pytest.mark.parametrize("method", OTHERS)
+def test_what_else_the_peers_look_up_gives_our_vectors(method, budget):
+    """With little room, where IDs share rows and sets of weights, and with more."""
+    table = make_table(method, 90, 8, budget, rng=3)
+    numbers = [parameter.value for parameter in table.parameters.values()]
+    np.testing.assert_allclose(OTHERS[method](table, *numbers), table.table(), atol=1e-6)
+
+
+def test_every_method_has_a_peer():
+    assert sorted(recommenders.methods_trained()) == sorted({*SUMS_OF_SLICES, *OTHERS} - {"full"})
+    left_out = set(methods()) - set(recommenders.methods_trained())
+    assert left_out == {"full", "pq", "rq"}  # the latter two train a full table
 
 
 @pytest.mark.parametrize("method", ["full", "cce"])
