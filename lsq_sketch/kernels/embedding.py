@@ -68,18 +68,24 @@ def locate(ids, start, stop, terms, coefficients, assignments, offsets):
 
 
 @njit(cache=True, nogil=True)
+def gather_rows(values, offsets, terms, start, stop, vectors):
+    """Vectors of the located rows ``start`` to ``stop``, added to ``vectors`` from its row 0 on."""
+    for t in range(terms.shape[0]):
+        width, column, field = terms[t, WIDTH], terms[t, COLUMN], terms[t, FIELD]
+        where = offsets[t]
+        for i in range(start, stop):
+            target = vectors[i - start, field, column : column + width]
+            source = values[where[i] : where[i] + width]
+            for c in range(width):
+                target[c] += source[c]
+
+
+@njit(cache=True, nogil=True)
 def gather(values, offsets, terms, n, vectors):
     """Vectors of the ``n`` located rows, added to ``vectors`` (n, fields, columns)."""
     for start in range(0, n, ROW_BLOCK):
         stop = min(n, start + ROW_BLOCK)
-        for t in range(terms.shape[0]):
-            width, column, field = terms[t, WIDTH], terms[t, COLUMN], terms[t, FIELD]
-            where = offsets[t]
-            for i in range(start, stop):
-                target = vectors[i, field, column : column + width]
-                source = values[where[i] : where[i] + width]
-                for c in range(width):
-                    target[c] += source[c]
+        gather_rows(values, offsets, terms, start, stop, vectors[start:stop])
 
 
 @njit(cache=True, nogil=True)

@@ -3,7 +3,7 @@
 import numpy as np
 from numba import njit
 
-from .embedding import gather, locate, scatter
+from .embedding import COLUMN, FIELD, ROW_BLOCK, WIDTH, gather_rows, locate
 from .optimizers import apply_step, touch
 
 SQUARED, LOGISTIC = 0, 1
@@ -89,16 +89,22 @@ def squared_losses(scores, labels, losses, slopes):
         slopes[i] = 2.0 * error
 
 
+@njit(cache=True, nogil=True)
+def row_losses(loss, scores, labels, losses, slopes):
+    """Loss of each score by its kind, and its derivative."""
+    if loss == SQUARED:
+        squared_losses(scores, labels, losses, slopes)
+    else:
+        logistic_losses(scores, labels, losses, slopes)
+
+
 @njit(cache=True, nogil=True, error_model="numpy")
 def batch_loss(loss, scores, labels, slopes):
     """Sum of the losses of a batch; ``slopes`` become the derivatives of its mean."""
     n = labels.size
     losses = np.empty(n)
     exact = np.empty(n)
-    if loss == SQUARED:
-        squared_losses(scores, labels, losses, exact)
-    else:
-        logistic_losses(scores, labels, losses, exact)
+    row_losses(loss, scores, labels, losses, exact)
     total = 0.0
     for i in range(n):
         total += losses[i]
@@ -122,19 +128,25 @@ def product_scores(vectors, n, dim, intercept, scores):
 
 
 @njit(cache=True, nogil=True)
-def product_gradients(vectors, n, dim, slopes):
-    """Turn the vectors into the gradients by them, in place."""
-    for i in range(n):
-        a = vectors[i, 0]
-        b = vectors[i, 1]
-        slope = slopes[i]
-        for c in range(dim):
-            x = a[c]
-            a[c] = slope * b[c]
-            b[c] = slope * x
-        for c in range(dim, a.size):
-            a[c] = slope
-            b[c] = slope
+def scatter_products(gradient, offsets, terms, start, stop, dim, vectors, slopes):
+    """Send the gradient of each row's score, times its slope, to the slices of its two vectors.
+
+    The gradient by one vector is the other; that by a bias is 1. ``vectors`` begins with row
+    ``start``, offsets and slopes with row 0.
+    """
+    for t in range(terms.shape[0]):
+        width, column, field = terms[t, WIDTH], terms[t, COLUMN], terms[t, FIELD]
+        where = offsets[t]
+        if column >= dim:
+            for i in range(start, stop):
+                gradient[where[i]] += slopes[i]
+            continue
+        for i in range(start, stop):
+            slope = slopes[i]
+            source = vectors[i - start, 1 - field, column : column + width]
+            target = gradient[where[i] : where[i] + width]
+            for c in range(width):
+                target[c] += slope * source[c]
 
 
 @njit(cache=True, nogil=True)
@@ -149,9 +161,11 @@ def train_batches(
     A row's loss is that before its batch's step. ``columns`` is ``dim``, or ``dim + 1`` with
     biases; ``intercept`` is where the global one lies, or -1.
     """
-    vectors = np.empty((batch, 2, columns), np.float32)
+    vectors = np.empty((ROW_BLOCK, 2, columns), np.float32)  # of few rows, to stay in the cache
     scores = np.empty(batch, np.float32)
     slopes = np.empty(batch, np.float32)
+    losses = np.empty(batch)
+    exact = np.empty(batch)
     total = 0.0
     for done in range((labels.size + batch - 1) // batch):
         begin = done * batch
@@ -162,16 +176,27 @@ def train_batches(
             terms, n, now, kind, hyper, idle, values, first, second, gradient_start,
             offsets, gradient_offsets, last, slots, touched,
         )  # fmt: skip
-        vectors[:n] = np.float32(0)
-        gather(values, offsets, terms, n, vectors)
         constant = values[intercept] if intercept >= 0 else np.float32(0)
-        product_scores(vectors, n, dim, constant, scores)
-        total += batch_loss(loss, scores[:n], labels[begin : begin + n], slopes[:n])
+        for start in range(0, n, ROW_BLOCK):
+            stop = min(n, start + ROW_BLOCK)
+            rows = vectors[: stop - start]
+            rows[:] = np.float32(0)
+            gather_rows(values, offsets, terms, start, stop, rows)
+            product_scores(rows, stop - start, dim, constant, scores[start:stop])
+            row_losses(
+                loss, scores[start:stop], labels[begin + start : begin + stop],
+                losses[start:stop], exact[start:stop],
+            )  # fmt: skip
+            for i in range(start, stop):
+                slopes[i] = np.float32(exact[i] / n)
+            scatter_products(gradient, gradient_offsets, terms, start, stop, dim, rows, slopes)
+        batch_total = 0.0
+        for i in range(n):
+            batch_total += losses[i]
+        total += batch_total
         if intercept >= 0:
             for i in range(n):
                 gradient[intercept_gradient] += slopes[i]
-        product_gradients(vectors, n, dim, slopes)
-        scatter(gradient, gradient_offsets, terms, n, vectors)
         apply_step(
             kind, hyper, step + now, segments, values, gradient, first, second, touched, count
         )

@@ -113,7 +113,11 @@ class Interactions:
         index = rows if isinstance(rows, slice) else np.asarray(rows)
         if not isinstance(index, slice) and not index.size:
             index = slice(0, 0)  # an empty list is an array of floats
-        return Interactions(self.ids[index], self.dense[index], self.labels[index])
+        if isinstance(index, slice) or index.dtype.kind not in "iu":
+            return Interactions(self.ids[index], self.dense[index], self.labels[index])
+        # ten times as fast as an index, but for rows of no columns
+        ids = np.asarray(self.ids).take(index, axis=0)
+        return Interactions(ids, self.dense[index], np.asarray(self.labels).take(index))
 
 
 @dataclass(frozen=True)
