@@ -1,4 +1,4 @@
-"""Tables whose vectors are not sums of slices: learned weights, wrapped blocks, products.
+"""Tables whose vectors are not sums of slices: learned weights, products, networks.
 
 Each pair of functions reads the vectors of a batch and adds the gradient by the parameters. Rows
 of a batch are taken in order, so that sums have one order.
@@ -7,28 +7,28 @@ of a batch are taken in order, so that sums have one order.
 import numpy as np
 from numba import njit
 
-from .embedding import HALF
+from .embedding import HALF, hash_bits
 
 
 @njit(cache=True, nogil=True)
 def hash_many(ids, functions, rows, buckets):
     """``buckets[i, h]``: ID ``i`` under function ``h``, as `embedding.locate` hashes."""
-    keys = ids.astype(np.uint64)  # arrays wrap around without a warning, interpreted too
-    for h in range(functions.shape[0]):
-        high = (functions[h, 0] * keys + functions[h, 1]) >> HALF
-        for i in range(ids.size):
-            buckets[i, h] = np.int64((high[i] * np.uint64(rows)) >> HALF)
+    for i in range(ids.size):
+        key = np.uint64(ids[i])
+        for h in range(functions.shape[0]):
+            bits = hash_bits(functions[h, 0], functions[h, 1], key)
+            buckets[i, h] = np.int64((bits * np.uint64(rows)) >> HALF)
 
 
 @njit(cache=True, nogil=True)
 def hash_features(ids, functions, scale, features):
     """``features[i, h]``: hash of ID ``i``, spread over ``[-scale, scale)``."""
     step = scale * 2.0**-31
-    keys = ids.astype(np.uint64)
-    for h in range(functions.shape[0]):
-        high = (functions[h, 0] * keys + functions[h, 1]) >> HALF
-        for i in range(ids.size):
-            features[i, h] = np.float32(step * (np.float64(high[i]) - 2.0**31))
+    for i in range(ids.size):
+        key = np.uint64(ids[i])
+        for h in range(functions.shape[0]):
+            bits = hash_bits(functions[h, 0], functions[h, 1], key)
+            features[i, h] = np.float32(step * (np.float64(bits) - 2.0**31))
 
 
 @njit(cache=True, nogil=True)
@@ -65,30 +65,6 @@ def weighted_sum_gradient(
                 product += gradients[i, c] * row[c]
                 into[c] += weight * gradients[i, c]
             by_weights[weight_rows[i], h] += product
-
-
-@njit(cache=True, nogil=True)
-def circular_gather(values, starts, width, out):
-    """``out[i]``: for each block of columns, ``width`` floats from ``starts[i, block]`` on."""
-    size = values.size
-    for i in range(starts.shape[0]):
-        for block in range(starts.shape[1]):
-            place = starts[i, block]
-            for c in range(block * width, min((block + 1) * width, out.shape[1])):
-                out[i, c] = values[place]
-                place = place + 1 if place + 1 < size else 0
-
-
-@njit(cache=True, nogil=True)
-def circular_scatter(gradient, starts, width, gradients):
-    """Add gradients to the places `circular_gather` reads."""
-    size = gradient.size
-    for i in range(starts.shape[0]):
-        for block in range(starts.shape[1]):
-            place = starts[i, block]
-            for c in range(block * width, min((block + 1) * width, gradients.shape[1])):
-                gradient[place] += gradients[i, c]
-                place = place + 1 if place + 1 < size else 0
 
 
 @njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})

@@ -21,15 +21,28 @@ from numba import njit
     STATE_STRIDE,  # STORED: assignments an ID
     GRADIENT_START,  # like START, in the gradient (dense step)
     FIRST_ROW,  # number of bucket 0 among the rows stepped one by one; -1: dense step
-) = range(12)
-TERM_COLUMNS = 12
+    CIRCLE,  # floats from START on after which slices go on at START again; 0: never
+) = range(13)
+TERM_COLUMNS = 13
 
 DIRECT, HASHED, STORED = 0, 1, 2
 
 HALF = np.uint64(32)
+LOW_BITS = np.uint64(2**32 - 1)
 
 ROW_BLOCK = 64
 """Rows whose vectors stay in the cache while all terms are added."""
+
+
+@njit(cache=True, nogil=True)
+def hash_bits(a, b, key):
+    """Upper half of ``a key + b`` modulo 2^64, for a key below 2^32.
+
+    In halves none of which overflows: wrapping around is silent in compiled code alone.
+    """
+    low = (a & LOW_BITS) * key
+    carry = ((low & LOW_BITS) + (b & LOW_BITS)) >> HALF
+    return ((a >> HALF) * key + (low >> HALF) + (b >> HALF) + carry) & LOW_BITS
 
 
 @njit(cache=True, nogil=True)
@@ -40,26 +53,29 @@ def locate(ids, start, stop, terms, coefficients, assignments, offsets):
     ``a id + b`` modulo 2^64, scaled down to the number of buckets.
     """
     n = stop - start
+    keys = np.empty(n, np.uint64)  # unsigned, or each look-up asks whether it counts from the end
+    field = -1
     for t in range(terms.shape[0]):
         term = terms[t]
         first, stride, rows = term[START], term[STRIDE], term[ROWS]
-        field = term[FIELD]
+        if term[FIELD] != field:
+            field = term[FIELD]
+            for i in range(n):
+                keys[i] = np.uint64(ids[start + i, field])
         out = offsets[t]
         if term[KIND] == HASHED:
-            keys = ids[start:stop, field].astype(np.uint64)
-            high = (coefficients[t, 0] * keys + coefficients[t, 1]) >> HALF
-            buckets = (high * np.uint64(rows)) >> HALF
+            a, b = coefficients[t, 0], coefficients[t, 1]
             for i in range(n):
-                out[i] = first + np.int64(buckets[i]) * stride
+                bucket = (hash_bits(a, b, keys[i]) * np.uint64(rows)) >> HALF
+                out[i] = first + np.int64(bucket) * stride
         elif term[KIND] == STORED:
-            state, state_stride = term[STATE], term[STATE_STRIDE]
+            codes, state_stride = assignments[term[STATE] :], np.uint64(term[STATE_STRIDE])
             for i in range(n):
-                j = np.int64(ids[start + i, field])
-                out[i] = first + np.int64(assignments[state + j * state_stride]) * stride
+                out[i] = first + np.int64(codes[keys[i] * state_stride]) * stride
         else:
             divisor = term[DIVISOR]
             for i in range(n):
-                j = np.int64(ids[start + i, field])
+                j = np.int64(keys[i])
                 if divisor != 1:
                     j = j // divisor
                 if j >= rows:
@@ -73,6 +89,17 @@ def gather_rows(values, offsets, terms, start, stop, vectors):
     for t in range(terms.shape[0]):
         width, column, field = terms[t, WIDTH], terms[t, COLUMN], terms[t, FIELD]
         where = offsets[t]
+        if terms[t, CIRCLE] > 0:
+            end = terms[t, START] + terms[t, CIRCLE]
+            for i in range(start, stop):
+                target = vectors[i - start, field, column : column + width]
+                before = min(width, end - where[i])
+                source = values[where[i] : where[i] + before]
+                for c in range(before):
+                    target[c] += source[c]
+                for c in range(before, width):
+                    target[c] += values[terms[t, START] + c - before]
+            continue
         for i in range(start, stop):
             target = vectors[i - start, field, column : column + width]
             source = values[where[i] : where[i] + width]
@@ -96,6 +123,17 @@ def scatter(gradient, offsets, terms, n, vector_gradients):
         for t in range(terms.shape[0]):
             width, column, field = terms[t, WIDTH], terms[t, COLUMN], terms[t, FIELD]
             where = offsets[t]
+            if terms[t, CIRCLE] > 0:
+                end = terms[t, GRADIENT_START] + terms[t, CIRCLE]
+                for i in range(start, stop):
+                    source = vector_gradients[i, field, column : column + width]
+                    before = min(width, end - where[i])
+                    target = gradient[where[i] : where[i] + before]
+                    for c in range(before):
+                        target[c] += source[c]
+                    for c in range(before, width):
+                        gradient[terms[t, GRADIENT_START] + c - before] += source[c]
+                continue
             for i in range(start, stop):
                 source = vector_gradients[i, field, column : column + width]
                 target = gradient[where[i] : where[i] + width]

@@ -3,7 +3,16 @@
 import numpy as np
 from numba import njit
 
-from .embedding import COLUMN, FIELD, ROW_BLOCK, WIDTH, gather_rows, locate
+from .embedding import (
+    CIRCLE,
+    COLUMN,
+    FIELD,
+    GRADIENT_START,
+    ROW_BLOCK,
+    WIDTH,
+    gather_rows,
+    locate,
+)
 from .optimizers import apply_step, touch
 
 SQUARED, LOGISTIC = 0, 1
@@ -140,6 +149,18 @@ def scatter_products(gradient, offsets, terms, start, stop, dim, vectors, slopes
         if column >= dim:
             for i in range(start, stop):
                 gradient[where[i]] += slopes[i]
+            continue
+        if terms[t, CIRCLE] > 0:
+            end = terms[t, GRADIENT_START] + terms[t, CIRCLE]
+            for i in range(start, stop):
+                slope = slopes[i]
+                source = vectors[i - start, 1 - field, column : column + width]
+                before = min(width, end - where[i])
+                target = gradient[where[i] : where[i] + before]
+                for c in range(before):
+                    target[c] += slope * source[c]
+                for c in range(before, width):
+                    gradient[terms[t, GRADIENT_START] + c - before] += slope * source[c]
             continue
         for i in range(start, stop):
             slope = slopes[i]

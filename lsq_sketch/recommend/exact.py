@@ -208,7 +208,7 @@ def _design(place: Placed, ids: np.ndarray, other: np.ndarray) -> sp.csr_array:
     matrix = table.term_matrix()
     offsets = np.empty((len(matrix), n), np.int64)
     places.locate(ids, 0, n, matrix, table.coefficients, table.assignments.reshape(-1), offsets)
-    columns = [offsets[t][:, None] + np.arange(term.width) for t, term in enumerate(table.terms)]
+    columns = [term.floats(offsets[t]) for t, term in enumerate(table.terms)]
     values = [
         other[:, place.column + term.column : place.column + term.column + term.width]
         for term in table.terms

@@ -245,6 +245,9 @@ class Term:
         Direct: the bucket is ``(id // divisor) % rows``.
     assignment : int
         Stored: column of the assignments; -1 otherwise.
+    circle : int
+        Floats from ``start`` on after which a slice goes on at ``start`` again, no fewer than
+        ``width``; 0: slices never reach so far.
     """
 
     kind: int
@@ -255,6 +258,7 @@ class Term:
     rows: int
     divisor: int = 1
     assignment: int = -1
+    circle: int = 0
 
     @classmethod
     def direct(cls, column: int, width: int, first_row: int, rows: int, divisor: int = 1) -> Term:
@@ -263,18 +267,25 @@ class Term:
         return cls(kernels.DIRECT, column, width, start, width, rows, divisor)
 
     @classmethod
-    def hashed(
-        cls, column: int, width: int, first_row: int, rows: int, stride: int | None = None
-    ) -> Term:
-        """The bucket is a hash of the ID: a row of the codebook, or any place (``stride`` 1)."""
-        stride = width if stride is None else stride
-        return cls(kernels.HASHED, column, width, first_row * stride, stride, rows)
+    def hashed(cls, column: int, width: int, first_row: int, rows: int) -> Term:
+        """The bucket is a hash of the ID, and is a row of the codebook."""
+        return cls(kernels.HASHED, column, width, first_row * width, width, rows)
+
+    @classmethod
+    def circular(cls, column: int, width: int, size: int) -> Term:
+        """A hash of the ID is where its slice begins, in an array whose end meets its beginning."""
+        return cls(kernels.HASHED, column, width, 0, 1, size, circle=size)
 
     @classmethod
     def stored(cls, column: int, width: int, first_row: int, rows: int, assignment: int) -> Term:
         """The bucket is looked up in the assignments, and is a row of the codebook."""
         start = first_row * width
         return cls(kernels.STORED, column, width, start, width, rows, 1, assignment)
+
+    def floats(self, offsets: np.ndarray) -> np.ndarray:
+        """Where the floats of slices lie that begin at ``offsets`` (n,): (n, width)."""
+        places = offsets[:, None] + np.arange(self.width)
+        return self.start + (places - self.start) % self.circle if self.circle else places
 
 
 class GatherTable(Table):
@@ -371,6 +382,7 @@ class GatherTable(Table):
             row[kernels.STATE_STRIDE] = self.assignments.shape[1]
             row[kernels.GRADIENT_START] = term.start
             row[kernels.FIRST_ROW] = -1
+            row[kernels.CIRCLE] = term.circle
         return matrix
 
     @property

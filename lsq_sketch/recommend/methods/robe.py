@@ -5,12 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from ... import _validate
-from ...kernels import composition as kernels
 from ...rng import generator
-from .base import Parameter, Table, random_codebook, random_hash
+from .base import GatherTable, Term, random_codebook
 
 
 @dataclass(frozen=True)
@@ -29,7 +26,7 @@ class RobeOptions:
         _validate.integer(self.n_chunks, "n_chunks", low=1)
 
 
-class Robe(Table):
+class Robe(GatherTable):
     """A block for each chunk of columns may begin anywhere in one array of all parameters.
 
     The array is a circle: a block that reaches its end goes on at its beginning. An ``H`` for
@@ -55,26 +52,11 @@ class Robe(Table):
     ):
         super().__init__(cardinality, dim, params_per_dim, rng, options)
         random = generator(rng)
-        self.width = -(-dim // self.options.n_chunks)
-        n_blocks = -(-dim // self.width)
-        array = random_codebook(random, 1, params_per_dim * dim, dim)[0]
-        # blocks overlap: there is no row that could share one sum of an optimiser
-        self.parameters["array"] = Parameter(array, row_width=1)
-        self.state["coefficients"] = np.stack([random_hash(random) for _ in range(n_blocks)])
-
-    def _starts(self, ids: np.ndarray) -> np.ndarray:
-        functions = self.state["coefficients"]
-        starts = np.empty((len(ids), len(functions)), np.int64)
-        kernels.hash_many(ids, functions, self.parameters["array"].value.size, starts)
-        return starts
-
-    def lookup(self, ids: np.ndarray) -> np.ndarray:
-        """Vectors of a batch."""
-        out = np.empty((len(ids), self.dim), np.float32)
-        kernels.circular_gather(self.parameters["array"].value, self._starts(ids), self.width, out)
-        return out
-
-    def backward(self, ids: np.ndarray, gradients: np.ndarray) -> None:
-        """Add the gradient by the array."""
-        gradient = self.parameters["array"].gradient
-        kernels.circular_scatter(gradient, self._starts(ids), self.width, gradients)
+        size = params_per_dim * dim
+        width = -(-dim // self.options.n_chunks)
+        terms = [
+            Term.circular(column, min(width, dim - column), size) for column in range(0, dim, width)
+        ]
+        # blocks overlap: an optimiser can share no sum among the floats of a row
+        codebook = random_codebook(random, size, 1, dim)
+        self._setup(codebook, terms, random)
