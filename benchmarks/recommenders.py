@@ -217,7 +217,7 @@ def training(sizes: Size, method: str, budget: int, cardinalities: tuple[int, in
         f"{sizes.rows:,} rows, {in_words(cardinalities)}",
         Contender(ours.epoch),
         peers,
-        {"gradient descent row by row, no hashing": Contender(bare_epoch(ours))},
+        limits(ours),
         part=f"train {method}{at_budget(method, budget)}, {in_words(cardinalities)}",
         rows=sizes.rows,
     )
@@ -231,6 +231,48 @@ def at_budget(method: str, budget: int) -> str:
 def in_words(cardinalities: tuple[int, int]) -> str:
     """The number of IDs."""
     return "{:,} x {:,} IDs".format(*cardinalities)
+
+
+def limits(ours: Training) -> dict[str, Contender]:
+    """What an epoch cannot do without."""
+    found = {"gradient descent row by row, no hashing": Contender(bare_epoch(ours))}
+    if all(table.method == "dhe" for table in ours.model.tables):
+        name = "its matrix products alone, one a batch for each different ID"
+        found[name] = Contender(matrix_products(ours))
+    return found
+
+
+def matrix_products(ours: Training) -> Callable[[], None]:
+    """The products of all layers of DHE, there and back, on the different IDs of each batch."""
+    rng = np.random.default_rng(3)
+    counts = [
+        len(np.unique(ours.rows.ids[start:stop, field]))
+        for start, stop in row_chunks(len(ours.rows), BATCH)
+        for field in range(2)
+    ]
+    work: list[tuple[int, list[np.ndarray]]] = []
+    for number, count in enumerate(counts):
+        table = ours.model.tables[number % 2]
+        names = [name for name in table.parameters if name.startswith("weight")]
+        work.append((count, [table.parameters[name].value for name in names]))
+    width = max(max(weight.shape) for _, weights in work for weight in weights)
+    room = rng.standard_normal((2, BATCH * width)).astype(np.float32)
+
+    def run() -> None:
+        with single_threaded_blas():
+            for count, weights in work:
+                for layer, weight in enumerate(weights):
+                    inputs, outputs = (
+                        part[: count * size].reshape(count, size)
+                        for part, size in zip(room, weight.shape, strict=True)
+                    )
+                    inputs @ weight
+                    inputs.T @ outputs
+                    if layer > 0:
+                        outputs @ weight.T
+
+    run()
+    return run
 
 
 def bare_epoch(ours: Training) -> Callable[[], None]:

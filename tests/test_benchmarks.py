@@ -109,6 +109,17 @@ def test_what_else_the_peers_look_up_gives_our_vectors(method, budget):
     np.testing.assert_allclose(OTHERS[method](table, *numbers), table.table(), atol=1e-6)
 
 
+@pytest.mark.parametrize(("method", "count"), [("dhe", 2), ("full", 1)])
+def test_limits_leave_the_model_alone(method, count):
+    ours = recommenders.Training.of(method, 12, (40, 60), 2000)
+    before = ours.model.store.values.copy()
+    limits = recommenders.limits(ours)
+    assert len(limits) == count
+    for limit in limits.values():
+        limit.run()
+    np.testing.assert_array_equal(ours.model.store.values, before)
+
+
 def test_every_method_has_a_peer():
     assert sorted(recommenders.methods_trained()) == sorted({*SUMS_OF_SLICES, *OTHERS} - {"full"})
     left_out = set(methods()) - set(recommenders.methods_trained())

@@ -48,7 +48,7 @@ def weighted_places(table: Table) -> tuple[np.ndarray, np.ndarray]:
 
 def circular_places(table: Table) -> np.ndarray:
     """ROBE: the entry of the array that is each entry of a vector, (cardinality, dim)."""
-    size, functions = table.parameters["array"].value.size, table.state["coefficients"]
+    size, functions = table.parameters["codebook"].value.size, table.state["coefficients"]
     starts = hashed(table, functions, size)
     width = -(-table.dim // len(functions))
     places = (starts[:, :, None] + np.arange(width)) % size

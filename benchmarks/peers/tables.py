@@ -121,7 +121,7 @@ class Robe(PlainTable):
 
     def __init__(self, table: Table):
         super().__init__()
-        self.array = nn.Parameter(array_of(table, "array"))
+        self.array = nn.Parameter(array_of(table, "codebook").flatten())
         self.register_buffer("places", torch.from_numpy(places.circular_places(table)))
 
     def forward(self, ids: Tensor) -> Tensor:
@@ -131,7 +131,7 @@ class Robe(PlainTable):
 
     def trained(self) -> dict[str, Tensor]:
         """Trained numbers as ours are named and shaped."""
-        return {"array": self.array}
+        return {"codebook": self.array}
 
 
 class TensorTrain(PlainTable):

@@ -8,6 +8,7 @@ import numpy as np
 from numba import njit
 
 from .embedding import HALF, hash_bits
+from .factorization import dot
 
 
 @njit(cache=True, nogil=True)
@@ -24,11 +25,38 @@ def hash_many(ids, functions, rows, buckets):
 def hash_features(ids, functions, scale, features):
     """``features[i, h]``: hash of ID ``i``, spread over ``[-scale, scale)``."""
     step = scale * 2.0**-31
+    count = functions.shape[0]
+    a, b = functions[:, 0].copy(), functions[:, 1].copy()
     for i in range(ids.size):
-        key = np.uint64(ids[i])
-        for h in range(functions.shape[0]):
-            bits = hash_bits(functions[h, 0], functions[h, 1], key)
-            features[i, h] = np.float32(step * (np.float64(bits) - 2.0**31))
+        key, out = np.uint64(ids[i]), features[i]
+        for h in range(count):
+            centred = np.int32(np.int64(hash_bits(a[h], b[h], key)) - 2**31)
+            out[h] = np.float32(step * np.float64(centred))
+
+
+@njit(cache=True, nogil=True)
+def add_column_sums(target, rows):
+    """``target[c] += sum of rows[:, c]``, for the first entries of a row as many as target has."""
+    for i in range(rows.shape[0]):
+        row = rows[i]
+        for c in range(target.size):
+            target[c] += row[c]
+
+
+@njit(cache=True, nogil=True)
+def split_sorted(keys, different, places):
+    """Take sorted ``id 2^31 + row`` apart: the different IDs, and which of them each row has.
+
+    Returns the number of different IDs.
+    """
+    count = 0
+    for key in keys:
+        j, row = key >> 31, key & 0x7FFFFFFF
+        if count == 0 or different[count - 1] != j:
+            different[count] = j
+            count += 1
+        places[row] = count - 1
+    return count
 
 
 @njit(cache=True, nogil=True)
@@ -43,12 +71,14 @@ def add_rows(target, rows, source):
 @njit(cache=True, nogil=True)
 def weighted_sum(codebook, buckets, weights, weight_rows, out):
     """``out[i] = sum_h weights[weight_rows[i], h] codebook[buckets[i, h]]``."""
+    dim = codebook.shape[1]
     for i in range(out.shape[0]):
+        target = out[i]
         for h in range(buckets.shape[1]):
             weight = weights[weight_rows[i], h]
             row = codebook[buckets[i, h]]
-            for c in range(out.shape[1]):
-                out[i, c] += weight * row[c]
+            for c in range(dim):
+                target[c] += weight * row[c]
 
 
 @njit(cache=True, nogil=True)
@@ -56,80 +86,156 @@ def weighted_sum_gradient(
     codebook, buckets, weights, weight_rows, gradients, by_codebook, by_weights
 ):
     """Add the gradients of `weighted_sum` by codebook and weights."""
+    dim = codebook.shape[1]
     for i in range(gradients.shape[0]):
+        own = gradients[i]
         for h in range(buckets.shape[1]):
             weight = weights[weight_rows[i], h]
-            row, into = codebook[buckets[i, h]], by_codebook[buckets[i, h]]
-            product = np.float32(0)
-            for c in range(gradients.shape[1]):
-                product += gradients[i, c] * row[c]
-                into[c] += weight * gradients[i, c]
-            by_weights[weight_rows[i], h] += product
+            into = by_codebook[buckets[i, h]]
+            for c in range(dim):
+                into[c] += weight * own[c]
+            by_weights[weight_rows[i], h] += dot(own, codebook[buckets[i, h]], dim)
 
 
 @njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
-def _left_product(first, second, left):
-    """``left = first @ second``: (d1, r) times (r, d2 r)."""
-    left[:] = np.float32(0)
-    for a in range(first.shape[0]):
-        into = left[a]
-        for s in range(first.shape[1]):
-            factor, row = first[a, s], second[s]
-            for q in range(into.size):
-                into[q] += factor * row[q]
+def add_combinations(factors, rows, target):
+    """``target += factors @ rows``, for small matrices; four rows at a time as far as it goes."""
+    count, size = rows.shape
+    for i in range(target.shape[0]):
+        into = target[i]
+        for s in range(0, count - 3, 4):
+            f0, f1, f2, f3 = factors[i, s], factors[i, s + 1], factors[i, s + 2], factors[i, s + 3]
+            x0, x1, x2, x3 = rows[s], rows[s + 1], rows[s + 2], rows[s + 3]
+            for q in range(size):
+                into[q] += f0 * x0[q] + f1 * x1[q] + f2 * x2[q] + f3 * x3[q]
+        for s in range(count - count % 4, count):
+            f0, x0 = factors[i, s], rows[s]
+            for q in range(size):
+                into[q] += f0 * x0[q]
 
 
 @njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
-def train_vectors(ids, first, second, third, out):
-    """Tensor-train vectors; cores (n1, d1, r), (n2, r, d2 r) and (n3, d3, r).
+def add_inner_products(left, right, target):
+    """``target += left @ right.T``, for small matrices; four rows at a time as far as it goes."""
+    count, size = right.shape
+    for i in range(target.shape[0]):
+        x = left[i]
+        for s in range(0, count - 3, 4):
+            y0, y1, y2, y3 = right[s], right[s + 1], right[s + 2], right[s + 3]
+            t0 = t1 = t2 = t3 = np.float32(0)
+            for q in range(size):
+                t0 += x[q] * y0[q]
+                t1 += x[q] * y1[q]
+                t2 += x[q] * y2[q]
+                t3 += x[q] * y3[q]
+            target[i, s] += t0
+            target[i, s + 1] += t1
+            target[i, s + 2] += t2
+            target[i, s + 3] += t3
+        for s in range(count - count % 4, count):
+            target[i, s] += dot(x, right[s], size)
 
-    The ID's digits, in mixed radix with the last changing fastest, choose the slices.
+
+@njit(cache=True, nogil=True)
+def project_rows(narrow, rows, projection, out):
+    """``out[i] = narrow[rows[i]] @ projection``, added up in order."""
+    rank, dim = projection.shape
+    for i in range(rows.size):
+        own, target = narrow[rows[i]], out[i]
+        for c in range(dim):
+            target[c] = own[0] * projection[0, c]
+        for k in range(1, rank):
+            factor, row = own[k], projection[k]
+            for c in range(dim):
+                target[c] += factor * row[c]
+
+
+@njit(cache=True, nogil=True)
+def project_rows_gradient(narrow, rows, projection, gradients, by_narrow, by_projection):
+    """Add the gradients of `project_rows` by the narrow table and the projection."""
+    rank, dim = projection.shape
+    for i in range(rows.size):
+        own, into, gradient = narrow[rows[i]], by_narrow[rows[i]], gradients[i]
+        for k in range(rank):
+            into[k] += dot(gradient, projection[k], dim)
+            factor, target = own[k], by_projection[k]
+            for c in range(dim):
+                target[c] += factor * gradient[c]
+
+
+@njit(cache=True, nogil=True)
+def train_digits(ids, n1, n2, n3, codes):
+    """Digits of IDs in mixed radix, the last changing fastest, as one number: second, first, third.
+
+    Sorted by it, IDs with the same slice of the second core follow each other.
     """
-    n1, n2, n3 = first.shape[0], second.shape[0], third.shape[0]
-    d3, r = third.shape[1], third.shape[2]
-    left = np.empty((first.shape[1], second.shape[2]), np.float32)
     for i in range(ids.size):
         j = np.int64(ids[i])
-        G3 = third[j % n3]
-        _left_product(first[(j // (n3 * n2)) % n1], second[(j // n3) % n2], left)
-        pairs = left.reshape((-1, r))
-        for p in range(pairs.shape[0]):
-            for c in range(d3):
-                x, y = pairs[p], G3[c]
-                total = np.float32(0)
-                for t in range(r):
-                    total += x[t] * y[t]
-                out[i, p * d3 + c] = total
+        upper = j // n3
+        i1 = upper // n2
+        codes[i] = ((upper - i1 * n2) * n1 + i1) * n3 + j - upper * n3
 
 
-@njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
-def train_gradients(ids, first, second, third, gradients, by_first, by_second, by_third):
-    """Add the gradients of `train_vectors` by the three cores."""
-    n1, n2, n3 = first.shape[0], second.shape[0], third.shape[0]
-    d1, d3, r = first.shape[1], third.shape[1], third.shape[2]
-    left = np.empty((d1, second.shape[2]), np.float32)
-    by_left = np.empty_like(left)
-    pairs, by_pairs = left.reshape((-1, r)), by_left.reshape((-1, r))
-    for i in range(ids.size):
-        j = np.int64(ids[i])
-        i1, i2, i3 = (j // (n3 * n2)) % n1, (j // n3) % n2, j % n3
-        G1, G2, G3 = first[i1], second[i2], third[i3]
-        g1, g2, g3 = by_first[i1], by_second[i2], by_third[i3]
-        _left_product(G1, G2, left)
-        by_left[:] = np.float32(0)
-        for p in range(pairs.shape[0]):
-            x, into = pairs[p], by_pairs[p]
-            for c in range(d3):
-                D, y, gy = gradients[i, p * d3 + c], G3[c], g3[c]
-                for t in range(r):
-                    into[t] += D * y[t]
-                    gy[t] += D * x[t]
-        for a in range(d1):
-            x = by_left[a]
-            for s in range(r):
-                factor, y, gy = G1[a, s], G2[s], g2[s]
-                total = np.float32(0)
-                for q in range(x.size):
-                    total += y[q] * x[q]
-                    gy[q] += factor * x[q]
-                g1[a, s] += total
+@njit(cache=True, nogil=True)
+def train_pairs(codes, n1, n3, pairs, thirds, firsts, seconds, starts):
+    """What sorted `train_digits` have in common.
+
+    ID ``i`` has the ``pairs[i]``-th of the different pairs of first and second digit, and the
+    third digit ``thirds[i]``; ``firsts[p]`` is the first digit of pair ``p``; pairs from
+    ``starts[g]`` to ``starts[g + 1]`` have ``seconds[g]`` as their second. Returns the numbers of
+    pairs and of second digits.
+    """
+    n_pairs, n_seconds = 0, 0
+    before = np.int64(-1)
+    for i in range(codes.size):
+        upper = codes[i] // n3
+        thirds[i] = codes[i] - upper * n3
+        if upper != before:
+            second = upper // n1
+            if n_seconds == 0 or second != seconds[n_seconds - 1]:
+                seconds[n_seconds] = second
+                starts[n_seconds] = n_pairs
+                n_seconds += 1
+            firsts[n_pairs] = upper - second * n1
+            n_pairs += 1
+            before = upper
+        pairs[i] = n_pairs - 1
+    starts[n_seconds] = n_pairs
+    return n_pairs, n_seconds
+
+
+@njit(cache=True, nogil=True)
+def train_products(slices, second, seconds, starts, lefts):
+    """Products of the first two cores: ``slices`` (pairs d1, r) times slices of the second."""
+    rows = slices.shape[0] // starts[seconds.size]
+    for g in range(seconds.size):
+        a, b = rows * starts[g], rows * starts[g + 1]
+        np.dot(slices[a:b], second[seconds[g]], lefts[a:b])
+
+
+@njit(cache=True, nogil=True)
+def train_products_gradient(slices, second, seconds, starts, by_lefts, by_slices, by_second):
+    """Gradients of `train_products`: written to ``by_slices``, added to ``by_second``."""
+    rows = slices.shape[0] // starts[seconds.size]
+    for g in range(seconds.size):
+        a, b = rows * starts[g], rows * starts[g + 1]
+        np.dot(by_lefts[a:b], second[seconds[g]].T, by_slices[a:b])
+        by_second[seconds[g]] += np.dot(slices[a:b].T, by_lefts[a:b])
+
+
+@njit(cache=True, nogil=True)
+def train_vectors(pairs, thirds, lefts, third, out):
+    """Tensor-train vectors from ``lefts`` (pairs, d1 d2, r), products of the first two cores."""
+    vectors = out.reshape((pairs.size, lefts.shape[1], third.shape[1]))
+    vectors[:] = np.float32(0)
+    for i in range(pairs.size):
+        add_inner_products(lefts[pairs[i]], third[thirds[i]], vectors[i])
+
+
+@njit(cache=True, nogil=True)
+def train_gradients(pairs, thirds, lefts, third, gradients, by_lefts, by_third):
+    """Add the gradients of `train_vectors` by both sides."""
+    slopes = gradients.reshape((pairs.size, lefts.shape[1], third.shape[1]))
+    for i in range(pairs.size):
+        add_combinations(slopes[i], third[thirds[i]], by_lefts[pairs[i]])
+        add_combinations(slopes[i].T, lefts[pairs[i]], by_third[thirds[i]])

@@ -137,6 +137,28 @@ def product_scores(vectors, n, dim, intercept, scores):
 
 
 @njit(cache=True, nogil=True)
+def pair_scores(users, items, dim, intercept, scores):
+    """As `product_scores`, of vectors of users and of items."""
+    for i in range(scores.size):
+        a, b = users[i], items[i]
+        score = dot(a, b, dim)
+        for c in range(dim, a.size):
+            score += a[c] + b[c]
+        scores[i] = score + intercept
+
+
+@njit(cache=True, nogil=True)
+def pair_gradient(others, dim, slopes, gradient):
+    """Gradient by one vector of each pair: the other, and 1 for a bias, times the slope."""
+    for i in range(slopes.size):
+        slope, source, target = slopes[i], others[i], gradient[i]
+        for c in range(dim):
+            target[c] = slope * source[c]
+        for c in range(dim, target.size):
+            target[c] = slope
+
+
+@njit(cache=True, nogil=True)
 def scatter_products(gradient, offsets, terms, start, stop, dim, vectors, slopes):
     """Send the gradient of each row's score, times its slope, to the slices of its two vectors.
 

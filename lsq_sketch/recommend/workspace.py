@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from ..kernels import embedding as places
 from ..kernels import optimizers as kernels
-from .methods.base import FLOAT_BYTES, GatherTable, Parameter, Table
+from .methods.base import FLOAT_BYTES, ComposedTable, GatherTable, Parameter, Table
 from .optimizers import STEP_ALONE_COST, STEP_ROWS_ALONE, Optimizer
 
 BLOCK_BATCHES = 256
@@ -40,6 +41,8 @@ class Store:
         All of them; those of tables as ``table name/parameter name``.
     values : ndarray of float32
         All values, end to end; every `Parameter.value` is a view of it.
+    gathered, composed : list of Placed
+        Tables that are sums of slices, and the others.
     terms, coefficients, assignments : ndarray
         Of all tables that are sums of slices, places counted in ``values``.
     """
@@ -64,6 +67,7 @@ class Store:
     def _bind_integers(self) -> None:
         gathered = [place for place in self.placed if isinstance(place.table, GatherTable)]
         self.gathered = gathered
+        self.composed = [place for place in self.placed if isinstance(place.table, ComposedTable)]
         tables = [place.table for place in gathered if isinstance(place.table, GatherTable)]
         self.coefficients = np.zeros((sum(len(t.terms) for t in tables), 2), np.uint64)
         dtype = np.result_type(np.uint8, *(table.assignments.dtype for table in tables))
@@ -105,10 +109,9 @@ class Store:
         offsets = np.empty((len(self.terms), len(ids)), np.int64)
         places.locate(ids, 0, len(ids), self.terms, self.coefficients, self.assignments, offsets)
         places.gather(self.values, offsets, self.terms, len(ids), out)
-        for place in self.placed:
-            if not isinstance(place.table, GatherTable):
-                columns_of = slice(place.column, place.column + place.table.dim)
-                out[:, place.field, columns_of] += place.table.lookup(ids[:, place.field])
+        for place in self.composed:
+            columns_of = slice(place.column, place.column + place.table.dim)
+            out[:, place.field, columns_of] = place.table.lookup(ids[:, place.field])
         return out
 
 
@@ -150,6 +153,7 @@ class Workspace:
         self.idle = np.zeros((6, BLOCK_BATCHES + 2))
         self._now = 0
         self._count = 0
+        self._kept: list[Any] = []
 
     def _lay_out(self) -> None:
         store = self.store
@@ -251,33 +255,46 @@ class Workspace:
         )  # fmt: skip
         self.step += batches
 
+    def _vectors(self, n: int, fields: int, columns: int) -> np.ndarray:
+        """Room for the vectors of a batch: zeros to add slices to, or a field after the other."""
+        if self.store.gathered:
+            return np.zeros((n, fields, columns), np.float32)
+        return np.empty((fields, n, columns), np.float32).transpose(1, 0, 2)
+
     def read(self, ids: np.ndarray, columns: int) -> np.ndarray:
         """Vectors of a batch, (n, fields, columns); remembers where they came from."""
         store = self.store
         n = len(ids)
         self._now += 1
+        vectors = self._vectors(n, ids.shape[1], columns)
+        self._kept = []
+        for place in store.composed:
+            assert isinstance(place.table, ComposedTable)
+            part = slice(place.column, place.column + place.table.dim)
+            vectors[:, place.field, part], kept = place.table.forward(ids[:, place.field])
+            self._kept.append(kept)
+        if not store.gathered:
+            return vectors
         places.locate(ids, 0, n, self.terms, store.coefficients, store.assignments, self.offsets)
         self._count = kernels.touch(
             self.terms, n, self._now, self.optimizer.kind, self.hyperparameters, self.idle,
             store.values, self.first, self.second, self.gradient_start,
             self.offsets, self.gradient_offsets, self.last, self.slots, self.touched,
         )  # fmt: skip
-        vectors = np.zeros((n, ids.shape[1], columns), np.float32)
         places.gather(store.values, self.offsets, self.terms, n, vectors)
-        for place in store.placed:
-            if not isinstance(place.table, GatherTable):
-                part = slice(place.column, place.column + place.table.dim)
-                vectors[:, place.field, part] += place.table.lookup(ids[:, place.field])
         return vectors
 
-    def step_back(self, ids: np.ndarray, gradients: np.ndarray) -> None:
-        """Send the gradients of the vectors back, and take a step."""
+    def step_back(self, gradients: np.ndarray) -> None:
+        """Send the gradients of the vectors that were read back, and take a step."""
         store = self.store
-        places.scatter(self.gradient, self.gradient_offsets, self.terms, len(ids), gradients)
-        for place in store.placed:
-            if not isinstance(place.table, GatherTable):
-                part = slice(place.column, place.column + place.table.dim)
-                place.table.backward(ids[:, place.field], gradients[:, place.field, part])
+        if store.gathered:
+            rows = np.ascontiguousarray(gradients)
+            places.scatter(self.gradient, self.gradient_offsets, self.terms, len(rows), rows)
+        for place, kept in zip(store.composed, self._kept, strict=True):
+            assert isinstance(place.table, ComposedTable)
+            part = slice(place.column, place.column + place.table.dim)
+            own = np.ascontiguousarray(gradients[:, place.field, part])
+            place.table.backward_from(kept, own)
         kernels.apply_step(
             self.optimizer.kind, self.hyperparameters, self.step + self._now, self.segments,
             store.values, self.gradient, self.first, self.second, self.touched, self._count,

@@ -1,9 +1,10 @@
 """What a method of compressing a table is, and how to add one.
 
-A method is a file of this folder that defines one subclass of `Table` (of `GatherTable`, where it
-can be); its name is the file's, in kebab case. Nothing has to be registered: `registry` reads the
-folder, and the tests in ``tests/lsq_sketch/recommend`` run over all it finds (vectors against the
-NumPy twin, gradients against finite differences, counts of parameters, training, checkpoints).
+A method is a file of this folder that defines one subclass of `GatherTable` or, where it cannot be
+that, of `ComposedTable`; its name is the file's, in kebab case. Nothing has to be registered:
+`registry` reads the folder, and the tests in ``tests/lsq_sketch/recommend`` run over all it finds
+(vectors against the NumPy twin, gradients against finite differences, counts of parameters,
+training, checkpoints).
 
 **A sum of slices** (most methods): subclass `GatherTable`. Each ID's vector is a sum of slices of
 one trained array, the ``codebook``; give the constructor
@@ -12,17 +13,19 @@ one trained array, the ``codebook``; give the constructor
   each row; a large table is stepped row by row (see `lsq_sketch.recommend.optimizers`);
 - ``terms``: a list of `Term`, each the place of one slice: its bucket is an ID modulo something
   (`Term.direct`), the hash of the ID (`Term.hashed`) or looked up (`Term.stored`), and its slice
-  begins at float ``start + bucket * stride`` of the flattened codebook;
+  begins at float ``start + bucket * stride`` of the flattened codebook (or anywhere in it, and goes
+  on at its beginning where it meets the end: `Term.circular`);
 - ``assignments``: integers (cardinality, stored terms) if there are stored terms. Change them in
   place, by `GatherTable.assign`: the array belongs to the model.
 
 Lookup, gradients, the compiled training loop, counts, threads and checkpoints then come with it.
 
-**Anything else** (learned weights, products, networks): subclass `Table`, make a `Parameter` for
-each trained array and put them in ``self.parameters`` (name to `Parameter`), put untrained arrays
-in ``self.state``, and write `lookup` and `backward`. Read ``parameter.value`` anew in each call and
-*add* to ``parameter.gradient``: the model moves both into its own arrays. Every array must be
-changed in place, never replaced. Such a table is trained batch by batch from Python.
+**Anything else** (learned weights, products, networks): subclass `ComposedTable`, make a
+`Parameter` for each trained array and put them in ``self.parameters`` (name to `Parameter`), put
+untrained arrays in ``self.state``, and write `forward` and `backward_from`. Read
+``parameter.value`` anew in each call and *add* to ``parameter.gradient``: the model moves both
+into its own arrays. Every array must be changed in place, never replaced. Such a table is trained
+batch by batch from Python.
 
 Both: ``Options`` is a frozen dataclass of plain numbers and strings with the method's own settings
 (it is stored in checkpoints and offered on the command line); a constructor of signature
@@ -45,7 +48,7 @@ import numpy as np
 
 from ... import _validate
 from ...kernels import embedding as kernels
-from ...kernels.composition import add_rows
+from ...kernels.composition import add_rows, split_sorted
 from ...rng import generator
 
 if TYPE_CHECKING:
@@ -225,6 +228,47 @@ class Table(ABC):
         return self.lookup(np.arange(self.cardinality, dtype=np.int32))
 
 
+class ComposedTable(Table):
+    """A table that computes its vectors otherwise than by adding slices. See the head of this file.
+
+    What the way there has found is handed to the way back, so that a batch is worked out once.
+    """
+
+    @abstractmethod
+    def forward(self, ids: np.ndarray) -> tuple[np.ndarray, Any]:
+        """Vectors of a batch, and what `backward_from` wants to know of how they came about.
+
+        Parameters
+        ----------
+        ids : ndarray of int32, shape (n,)
+
+        Returns
+        -------
+        vectors : ndarray of float32, shape (n, dim)
+        kept : anything
+        """
+
+    @abstractmethod
+    def backward_from(self, kept: Any, gradients: np.ndarray) -> None:
+        """Add the gradient by the parameters to ``parameter.gradient``.
+
+        Parameters
+        ----------
+        kept : anything
+            Of the `forward` before; parameters are still the same.
+        gradients : ndarray of float32, shape (n, dim)
+            Gradient of the loss by the vectors that `forward` gave, contiguous.
+        """
+
+    def lookup(self, ids: np.ndarray) -> np.ndarray:
+        """Vectors of a batch."""
+        return self.forward(ids)[0]
+
+    def backward(self, ids: np.ndarray, gradients: np.ndarray) -> None:
+        """Add the gradient by the parameters."""
+        self.backward_from(self.forward(ids)[1], np.ascontiguousarray(gradients, np.float32))
+
+
 @dataclass(frozen=True)
 class Term:
     """Where one slice of an ID's vector lies.
@@ -390,7 +434,8 @@ class GatherTable(Table):
         """Whether slices may overlap without being equal, so that rows cannot be stepped alone."""
         width = self.codebook.value.shape[-1]
         return any(
-            term.stride != width or term.width != width or term.start % width for term in self.terms
+            term.stride != width or term.width != width or term.start % width or term.circle
+            for term in self.terms
         )
 
     def lookup(self, ids: np.ndarray) -> np.ndarray:
@@ -440,28 +485,57 @@ def random_hash(rng: np.random.Generator) -> np.ndarray:
     return rng.integers(0, 2**64, 2, dtype=np.uint64)
 
 
-def sum_by_id(ids: np.ndarray, gradients: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The different IDs of a batch, and the sum of the gradients of each, in order.
+def distinct(ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The different IDs of a batch, sorted, and where among them each of its IDs is.
 
     Parameters
     ----------
-    ids : ndarray of int32, shape (n,)
+    ids : ndarray of int, shape (n,)
+        From 0 to 2^32 - 1; ``n`` below 2^31.
+
+    Returns
+    -------
+    different : ndarray, shape (m,)
+        Of the same type.
+    places : ndarray of int64, shape (n,)
+
+    Examples
+    --------
+    >>> different, places = distinct(np.int32([7, 3, 7]))
+    >>> different.tolist(), places.tolist()
+    ([3, 7], [1, 0, 1])
+    """
+    # sorted as one number with their rows, which is faster than an order of IDs
+    keys = (ids.astype(np.int64) << 31) | np.arange(len(ids))
+    keys.sort()
+    different, places = np.empty(len(ids), ids.dtype), np.empty(len(ids), np.int64)
+    count = split_sorted(keys, different, places)
+    return different[:count], places
+
+
+def sum_by_id(places: np.ndarray, count: int, gradients: np.ndarray) -> np.ndarray:
+    """The sum of the gradients of each different ID, in order.
+
+    Parameters
+    ----------
+    places : ndarray of int64, shape (n,)
+        From `distinct`.
+    count : int
+        Different IDs.
     gradients : ndarray of float32, shape (n, dim)
 
     Returns
     -------
-    different : ndarray of int32, shape (m,)
-    summed : ndarray of float32, shape (m, dim)
+    ndarray of float32, shape (count, dim)
 
     Examples
     --------
-    >>> sum_by_id(np.int32([7, 3, 7]), np.float32([[1.0], [2.0], [3.0]]))[1].tolist()
+    >>> sum_by_id(np.array([1, 0, 1]), 2, np.float32([[1.0], [2.0], [3.0]])).tolist()
     [[2.0], [4.0]]
     """
-    different, places = np.unique(ids, return_inverse=True)
-    summed = np.zeros((len(different), gradients.shape[1]), np.float32)
+    summed = np.zeros((count, gradients.shape[1]), np.float32)
     add_rows(summed, places, gradients)
-    return different, summed
+    return summed
 
 
 def random_codebook(

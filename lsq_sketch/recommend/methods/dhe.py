@@ -10,8 +10,12 @@ import numpy as np
 
 from ... import _validate
 from ...kernels import composition as kernels
+from ...kernels.interactions import rectify, rectify_gradient
 from ...rng import generator
-from .base import Parameter, Table, random_hash, sum_by_id
+from .base import ComposedTable, Parameter, distinct, random_hash, sum_by_id
+
+MULTIPLE = 8
+"""Matrices are filled up to multiples of it."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +39,7 @@ class DheOptions:
             _validate.integer(self.n_hashes, "n_hashes", low=1)
 
 
-class DeepHashEmbedding(Table):
+class DeepHashEmbedding(ComposedTable):
     """A network whose inputs are hash functions of the ID: no table at all.
 
     The hidden layers are as wide as the budget allows, and of width 1 if it allows nothing. Sums
@@ -84,37 +88,47 @@ class DeepHashEmbedding(Table):
         hashes = self.options.n_hashes or width
         return [hashes, *[width] * self.options.n_layers, self.dim]
 
-    def _forward(self, ids: np.ndarray) -> list[np.ndarray]:
-        """Inputs and outputs of all layers."""
-        functions = self.state["coefficients"]
-        features = np.empty((len(ids), len(functions)), np.float32)
+    def _weights(self) -> list[np.ndarray]:
+        """Of all layers; zeros fill inputs and hidden outputs up to what BLAS is fastest at."""
+        filled = [-(-width // MULTIPLE) * MULTIPLE for width in self._widths(self.width)]
+        filled[-1] = self.dim
+        weights = []
+        for layer, shape in enumerate(pairwise(filled)):
+            value = self.parameters[f"weight{layer}"].value
+            weights.append(np.zeros(shape, np.float32))
+            weights[-1][: value.shape[0], : value.shape[1]] = value
+        return weights
+
+    def forward(self, ids: np.ndarray) -> tuple[np.ndarray, Any]:
+        """Vectors of a batch, and the values of all layers for its different IDs."""
+        different, places = distinct(ids)
+        functions, weights = self.state["coefficients"], self._weights()
+        features = np.zeros((len(different), len(weights[0])), np.float32)
         # small beside the weights: what all IDs share is learned before what tells them apart
-        kernels.hash_features(ids, functions, len(functions) ** -0.5, features)
+        kernels.hash_features(different, functions, len(functions) ** -0.5, features)
         values = [features]
-        for layer in range(self.options.n_layers + 1):
-            out = values[-1] @ self.parameters[f"weight{layer}"].value
-            out += self.parameters[f"bias{layer}"].value
+        for layer, weight in enumerate(weights):
+            out = values[-1] @ weight
+            bias = self.parameters[f"bias{layer}"].value
             if layer < self.options.n_layers:
-                np.maximum(out, 0, out=out)
+                rectify(out, bias)
+            else:
+                out += bias
             values.append(out)
-        return values
+        return values.pop().take(places, axis=0), (places, weights, values)
 
-    def lookup(self, ids: np.ndarray) -> np.ndarray:
-        """Vectors of a batch."""
-        different, places = np.unique(ids, return_inverse=True)
-        return self._forward(different)[-1][places]
-
-    def backward(self, ids: np.ndarray, gradients: np.ndarray) -> None:
+    def backward_from(self, kept: Any, gradients: np.ndarray) -> None:
         """Add the gradients by weights and biases of all layers."""
-        ids, gradients = sum_by_id(ids, gradients)
-        values = self._forward(ids)
+        places, weights, values = kept
+        gradients = sum_by_id(places, len(values[0]), gradients)
         for layer in reversed(range(self.options.n_layers + 1)):
-            if layer < self.options.n_layers:
-                gradients = gradients * (values[layer + 1] > 0)
-            weight = self.parameters[f"weight{layer}"]
-            weight.gradient[...] += values[layer].T @ gradients
-            self.parameters[f"bias{layer}"].gradient[...] += gradients.sum(axis=0)
-            gradients = gradients @ weight.value.T
+            by_weight = self.parameters[f"weight{layer}"].gradient
+            inputs, outputs = by_weight.shape
+            by_weight += (values[layer].T @ gradients)[:inputs, :outputs]
+            kernels.add_column_sums(self.parameters[f"bias{layer}"].gradient, gradients)
+            if layer > 0:
+                gradients = gradients @ weights[layer].T
+                rectify_gradient(values[layer], gradients)
 
 
 def _count(widths: list[int]) -> int:

@@ -10,7 +10,7 @@ import numpy as np
 from ... import _validate
 from ...kernels import composition as kernels
 from ...rng import generator
-from .base import Parameter, Table, random_codebook, random_hash
+from .base import ComposedTable, Parameter, random_codebook, random_hash
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class HashEmbeddingOptions:
         _validate.probability(self.weight_share, "weight_share")
 
 
-class HashEmbedding(Table):
+class HashEmbedding(ComposedTable):
     """A weighted sum of several vectors of one table, each found by a hash function.
 
     The weights are parameters like any other and come out of the budget: where it has no room
@@ -85,18 +85,18 @@ class HashEmbedding(Table):
         kernels.hash_many(ids, functions[:1], self.n_sets, sets)
         return buckets, sets[:, 0]
 
-    def lookup(self, ids: np.ndarray) -> np.ndarray:
-        """Vectors of a batch."""
+    def forward(self, ids: np.ndarray) -> tuple[np.ndarray, Any]:
+        """Vectors of a batch, and the rows they are made of."""
         codebook, weights = self.parameters["codebook"], self.parameters["weights"]
         out = np.zeros((len(ids), self.dim), np.float32)
         buckets, sets = self._places(ids)
         kernels.weighted_sum(codebook.value, buckets, weights.value, sets, out)
-        return out
+        return out, (buckets, sets)
 
-    def backward(self, ids: np.ndarray, gradients: np.ndarray) -> None:
+    def backward_from(self, kept: Any, gradients: np.ndarray) -> None:
         """Add the gradients by codebook and weights."""
         codebook, weights = self.parameters["codebook"], self.parameters["weights"]
-        buckets, sets = self._places(ids)
+        buckets, sets = kept
         kernels.weighted_sum_gradient(
             codebook.value, buckets, weights.value, sets, gradients,
             codebook.gradient, weights.gradient,

@@ -8,10 +8,13 @@ import numpy as np
 
 from ...kernels import composition as kernels
 from ...rng import generator
-from .base import Parameter, Table, random_hash
+from .base import ComposedTable, Parameter, distinct, random_hash, sum_by_id
+
+SHARED_FROM = 3
+"""Columns of the narrow table from which a row that a batch has often is projected once."""
 
 
-class LowDimensional(Table):
+class LowDimensional(ComposedTable):
     """Vectors of ``rank`` columns, brought to ``dim`` columns by one matrix.
 
     The rank is the largest that the budget allows. Where it does not even allow one column for
@@ -50,19 +53,27 @@ class LowDimensional(Table):
 
     def _rows(self, ids: np.ndarray) -> np.ndarray:
         if self.rows == self.cardinality:
-            return ids.astype(np.int64)
+            return ids
         buckets = np.empty((len(ids), 1), np.int64)
         kernels.hash_many(ids, self.state["coefficients"], self.rows, buckets)
         return buckets[:, 0]
 
-    def lookup(self, ids: np.ndarray) -> np.ndarray:
-        """Vectors of a batch."""
-        narrow = self.parameters["narrow"].value[self._rows(ids)]
-        return narrow @ self.parameters["projection"].value
-
-    def backward(self, ids: np.ndarray, gradients: np.ndarray) -> None:
-        """Add the gradients by the narrow table and the projection."""
+    def forward(self, ids: np.ndarray) -> tuple[np.ndarray, Any]:
+        """Vectors of a batch, and the rows of the narrow table."""
+        rows, places = self._rows(ids), None
+        if self.rank >= SHARED_FROM:
+            rows, places = distinct(rows)
         narrow, projection = self.parameters["narrow"], self.parameters["projection"]
-        rows = self._rows(ids)
-        kernels.add_rows(narrow.gradient, rows, gradients @ projection.value.T)
-        projection.gradient[...] += narrow.value[rows].T @ gradients
+        out = np.empty((len(rows), self.dim), np.float32)
+        kernels.project_rows(narrow.value, rows, projection.value, out)
+        return out if places is None else out.take(places, axis=0), (rows, places)
+
+    def backward_from(self, kept: Any, gradients: np.ndarray) -> None:
+        """Add the gradients by the narrow table and the projection."""
+        rows, places = kept
+        if places is not None:
+            gradients = sum_by_id(places, len(rows), gradients)
+        narrow, projection = self.parameters["narrow"], self.parameters["projection"]
+        kernels.project_rows_gradient(
+            narrow.value, rows, projection.value, gradients, narrow.gradient, projection.gradient
+        )

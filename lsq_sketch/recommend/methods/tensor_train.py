@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
 import numpy as np
 
 from ...kernels import composition as kernels
+from ...kernels.composition import add_rows
 from ...rng import generator
-from .base import Parameter, Table, sum_by_id
+from .base import ComposedTable, Parameter, distinct, sum_by_id
 
 START_SCALE = 0.65
 """Starting values of cores, beside those that give vectors of the usual size."""
 
 
-class TensorTrain(Table):
+class TensorTrain(ComposedTable):
     """A product of three small matrices, chosen by the digits of the ID.
 
     The ID has three digits in mixed radix, ``dim`` is a product of three numbers, and the vector
@@ -70,22 +72,72 @@ class TensorTrain(Table):
     def _cores(self) -> tuple[Parameter, Parameter, Parameter]:
         return self.parameters["first"], self.parameters["second"], self.parameters["third"]
 
-    def lookup(self, ids: np.ndarray) -> np.ndarray:
-        """Vectors of a batch."""
-        different, places = np.unique(ids, return_inverse=True)
-        out = np.empty((len(different), self.dim), np.float32)
-        first, second, third = self._cores()
-        kernels.train_vectors(different, first.value, second.value, third.value, out)
-        return out[places]
+    def forward(self, ids: np.ndarray) -> tuple[np.ndarray, Any]:
+        """Vectors of a batch, and the products of the first two cores that it needs."""
+        codes = np.empty(len(ids), np.int64)
+        kernels.train_digits(ids, *self.radices, codes)
+        batch = self._products(*distinct(codes))
+        out = np.empty((len(batch.pairs), self.dim), np.float32)
+        third = self.parameters["third"].value
+        kernels.train_vectors(batch.pairs, batch.thirds, batch.lefts, third, out)
+        return out.take(batch.places, axis=0), batch
 
-    def backward(self, ids: np.ndarray, gradients: np.ndarray) -> None:
+    def backward_from(self, kept: Any, gradients: np.ndarray) -> None:
         """Add the gradients by the cores."""
-        different, summed = sum_by_id(ids, gradients)
         first, second, third = self._cores()
+        summed = sum_by_id(kept.places, len(kept.pairs), gradients)
+        by_lefts = np.zeros_like(kept.lefts)
         kernels.train_gradients(
-            different, first.value, second.value, third.value, summed,
-            first.gradient, second.gradient, third.gradient,
+            kept.pairs, kept.thirds, kept.lefts, third.value, summed, by_lefts, third.gradient
+        )
+        by_slices = np.empty_like(kept.slices)
+        kernels.train_products_gradient(
+            kept.slices, second.value, kept.seconds, kept.starts,
+            by_lefts.reshape(len(by_slices), -1), by_slices, second.gradient,
         )  # fmt: skip
+        flat = first.gradient.reshape(len(first.gradient), -1)
+        add_rows(flat, kept.firsts, by_slices.reshape(len(kept.firsts), -1))
+
+    def _products(self, codes: np.ndarray, places: np.ndarray) -> _Batch:
+        n1, _, n3 = self.radices
+        (d1, d2, _), r = self.factors, self.rank
+        pairs, thirds, firsts, seconds = np.empty((4, len(codes)), np.int64)
+        starts = np.empty(len(codes) + 1, np.int64)
+        n_pairs, n_seconds = kernels.train_pairs(
+            codes, n1, n3, pairs, thirds, firsts, seconds, starts
+        )
+        firsts, seconds = firsts[:n_pairs], seconds[:n_seconds]
+        slices = self.parameters["first"].value.take(firsts, axis=0).reshape(-1, r)
+        products = np.empty((len(slices), d2 * r), np.float32)
+        kernels.train_products(slices, self.parameters["second"].value, seconds, starts, products)
+        lefts = products.reshape(n_pairs, d1 * d2, r)
+        return _Batch(places, pairs, thirds, firsts, seconds, starts, slices, lefts)
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """The different IDs of a batch, and products that several of them share.
+
+    Attributes
+    ----------
+    places : ndarray of int64, shape (n,)
+        Where among the different IDs, sorted by `kernels.train_digits`, each ID of the batch is.
+    pairs, thirds, firsts, seconds, starts : ndarray of int64
+        As `kernels.train_pairs` gives them.
+    slices : ndarray of float32, shape (pairs d1, r)
+        Of the first core.
+    lefts : ndarray of float32, shape (pairs, d1 d2, r)
+        Their products with the slices of the second core.
+    """
+
+    places: np.ndarray
+    pairs: np.ndarray
+    thirds: np.ndarray
+    firsts: np.ndarray
+    seconds: np.ndarray
+    starts: np.ndarray
+    slices: np.ndarray
+    lefts: np.ndarray
 
 
 def balanced_radices(cardinality: int) -> tuple[int, int, int]:

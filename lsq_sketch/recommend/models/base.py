@@ -215,7 +215,7 @@ class Model(ABC):
             part = slice(start, stop)
             vectors = workspace.read(ids[part], self.columns)
             loss, gradient = self.gradient(vectors, dense[part], labels[part])
-            workspace.step_back(ids[part], gradient)
+            workspace.step_back(gradient)
             total += loss
         workspace.end_block(len(batches))
         return total

@@ -41,13 +41,17 @@ class FactorModel(Model):
     ) -> tuple[float, np.ndarray]:
         """Loss of a batch, and the gradient of its mean by the vectors."""
         slopes = np.empty(len(labels), np.float32)
-        scores = self.score(vectors, dense)
+        intercept = self.intercept.value[0, 0] if self.biases else np.float32(0)
+        users, items = np.ascontiguousarray(vectors.transpose(1, 0, 2))
+        scores = np.empty(len(labels), np.float32)
+        kernels.pair_scores(users, items, self.dim, intercept, scores)
         total = kernels.batch_loss(LOSSES[self.loss], scores, labels, slopes)
-        gradient = vectors[:, ::-1] * slopes[:, None, None]
+        gradient = np.empty((2, *users.shape), np.float32)
+        for others, by_own in ((items, gradient[0]), (users, gradient[1])):
+            kernels.pair_gradient(others, self.dim, slopes, by_own)
         if self.biases:
-            gradient[:, :, self.dim] = slopes[:, None]
             self.intercept.gradient[0, 0] += slopes.sum(dtype=np.float64)
-        return total, gradient
+        return total, gradient.transpose(1, 0, 2)
 
     def score_gradient(
         self, vectors: np.ndarray, dense: np.ndarray

@@ -1,4 +1,4 @@
-"""Plain NumPy twins of the methods whose vectors are not sums of slices, and of reassignment."""
+"""Plain NumPy twins of methods that are no sums of slices, of ROBE, and of reassignment."""
 
 from __future__ import annotations
 
@@ -18,11 +18,13 @@ def hash_embedding(table, j):
 
 def robe(table, j):
     """Blocks of an array repeated for ever."""
-    array = table.parameters["array"].value
+    array = table.parameters["codebook"].value.ravel()
+    functions = table.state["coefficients"]
+    width = -(-table.dim // table.options.n_chunks)
     blocks = []
-    for function in table.state["coefficients"]:
+    for function in functions:
         start = hash_bucket(*function, j, array.size)
-        blocks.append(np.take(array, np.arange(start, start + table.width), mode="wrap"))
+        blocks.append(np.take(array, np.arange(start, start + width), mode="wrap"))
     return np.concatenate(blocks)[: table.dim]
 
 

@@ -1,4 +1,4 @@
-"""Methods that are no sums of slices: vectors against twins, exact counts, settings."""
+"""Methods that are no sums of slices, and ROBE: vectors against twins, exact counts, settings."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lsq_sketch.kernels import composition
 from lsq_sketch.recommend.methods import make_table, registry
+from lsq_sketch.recommend.methods.base import distinct
 from lsq_sketch.recommend.methods.tensor_train import balanced_factors, balanced_radices
 from tests.strategies import seeds
 
@@ -29,6 +31,91 @@ def test_vectors_agree_with_the_twin(method, sizes, seed):
     table = perturbed(registry()[method](*sizes, rng=seed), seed)
     expected = [TWINS[method](table, j) for j in range(table.cardinality)]
     np.testing.assert_allclose(table.table(), expected, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("method", [name for name in TWINS if name != "robe"])
+@given(SIZES, seeds)
+def test_the_way_back_from_what_was_kept(method, sizes, seed):
+    """As from the IDs alone, to the bit; and the vectors are those that are looked up."""
+    rng = np.random.default_rng(seed)
+    table, other = (perturbed(registry()[method](*sizes, rng=seed), seed) for _ in range(2))
+    ids = rng.integers(0, table.cardinality, 9).astype(np.int32)
+    slopes = rng.standard_normal((9, table.dim)).astype(np.float32)
+    vectors, kept = table.forward(ids)
+    np.testing.assert_array_equal(vectors, table.lookup(ids))
+    table.backward_from(kept, slopes)
+    other.backward(ids, slopes)
+    for name, parameter in table.parameters.items():
+        np.testing.assert_array_equal(parameter.gradient, other.parameters[name].gradient)
+
+
+@pytest.mark.parametrize("method", ["tensor-train", "dhe", "low-dimensional"])
+def test_a_batch_that_has_an_id_often(method):
+    """Worked out once for each different ID, with the sum of its gradients."""
+    rng = np.random.default_rng(4)
+    table, other = (make_table(method, 60, 12, 20, rng=1) for _ in range(2))
+    ids = rng.integers(0, 60, 300).astype(np.int32)
+    slopes = rng.standard_normal((300, 12)).astype(np.float32)
+    np.testing.assert_allclose(table.lookup(ids), table.table()[ids], rtol=1e-5, atol=1e-6)
+    table.backward(ids, slopes)
+    for i in range(300):
+        other.backward(ids[i : i + 1], slopes[i : i + 1])
+    for name, parameter in table.parameters.items():
+        np.testing.assert_allclose(
+            parameter.gradient, other.parameters[name].gradient, rtol=1e-4, atol=1e-4
+        )
+
+
+def test_blocks_that_meet_the_end_of_the_array():
+    """They go on at its beginning; there and back, as one block of a model and alone."""
+    table = make_table("robe", 500, 8, 3, rng=0, options={"n_chunks": 1})
+    starts = table.buckets(0, np.arange(500, dtype=np.int32))
+    wrapped = np.flatnonzero(starts + 8 > 24).astype(np.int32)
+    assert len(wrapped) > 50
+    array = table.codebook.value.ravel()
+    places = (starts[:, None] + np.arange(8)) % 24
+    np.testing.assert_array_equal(table.table(), array[places])
+    table.backward(wrapped, np.ones((len(wrapped), 8), np.float32))
+    expected = np.bincount(places[wrapped].ravel(), minlength=24)
+    np.testing.assert_array_equal(table.codebook.gradient.ravel(), expected)
+
+
+@given(st.lists(st.integers(0, 2**31 - 1), max_size=40), st.integers(0, 5))
+def test_distinct_ids(ids, repeats):
+    ids = np.array(ids + ids[:repeats], np.int32)
+    different, places = distinct(ids)
+    expected, inverse = np.unique(ids, return_inverse=True)
+    assert different.dtype == np.int32
+    np.testing.assert_array_equal(different, expected)
+    np.testing.assert_array_equal(places, inverse)
+
+
+@given(seeds, st.integers(1, 6), st.integers(0, 9), st.integers(1, 20))
+def test_products_of_small_matrices(seed, m, k, n):
+    """Four rows at a time, and the rest: 0 to 9 of them."""
+    rng = np.random.default_rng(seed)
+    A, B, C = (rng.standard_normal(shape).astype(np.float32) for shape in ((m, k), (k, n), (m, n)))
+    found = C.copy()
+    composition.add_combinations(A, B, found)
+    np.testing.assert_allclose(found, C + A @ B, rtol=1e-4, atol=1e-4)
+    found = A.copy()
+    composition.add_inner_products(C, B, found)
+    np.testing.assert_allclose(found, A + C @ B.T, rtol=1e-4, atol=1e-4)
+
+
+@given(SIZES, seeds)
+def test_digits_and_pairs_of_tensor_trains(sizes, seed):
+    """Each ID's digits can be told from its pair, and no pair is there twice."""
+    table = registry()["tensor-train"](*sizes, rng=seed)
+    n1, n2, n3 = table.radices
+    ids = np.random.default_rng(seed).integers(0, table.cardinality, 30)
+    batch = table.forward(ids.astype(np.int32))[1]
+    seconds = np.repeat(batch.seconds, np.diff(batch.starts[: len(batch.seconds) + 1]))
+    uppers = batch.firsts * n2 + seconds
+    assert len(set(uppers.tolist())) == len(uppers)
+    found = uppers[batch.pairs] * n3 + batch.thirds
+    np.testing.assert_array_equal(found[batch.places], ids)
+    assert batch.firsts.max() < n1
 
 
 @pytest.mark.parametrize("method", TWINS)

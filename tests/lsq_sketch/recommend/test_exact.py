@@ -18,11 +18,14 @@ from tests.strategies import seeds
 from . import twins
 from .strategies import rows_of
 
-METHODS = ("full", "hash", "ce", "qr", "bloom", "cce")
+METHODS = ("full", "hash", "ce", "qr", "bloom", "cce", "robe")
 
 
 def model_of(method, bias, seed):
-    return make_model("matrix-factorization", (12, 15), 4, method, 3, seed, bias=bias)
+    options = {"n_chunks": 2} if method == "robe" else None  # blocks of two, which can wrap around
+    return make_model(
+        "matrix-factorization", (12, 15), 4, method, 3, seed, bias=bias, options=options
+    )
 
 
 def best_loss(model, rows, field, ridge):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from lsq_sketch.kernels import clusters
+from lsq_sketch.kernels import clusters, embedding
 from lsq_sketch.recommend.methods import GatherTable, make_options, make_table, registry
 from lsq_sketch.recommend.methods.base import random_hash
 from lsq_sketch.recommend.methods.cce import PAPER, SEEDINGS, CceOptions, ClusteredEmbedding
@@ -149,6 +149,13 @@ def test_hash_functions_are_multiply_shift(seed, rows):
     keys = np.random.default_rng(seed).integers(0, 2**31, 20).astype(np.uint64)
     found = clusters.hash_buckets(keys, function, rows)
     assert found.tolist() == [twins.hash_bucket(*function, key, rows) for key in keys]
+
+
+@given(st.integers(0, 2**64 - 1), st.integers(0, 2**64 - 1), st.integers(0, 2**32 - 1))
+@example(2**64 - 1, 2**64 - 1, 2**32 - 1)
+def test_hashes_in_halves_are_those_of_exact_integers(a, b, key):
+    found = embedding.hash_bits(np.uint64(a), np.uint64(b), np.uint64(key))
+    assert int(found) == ((a * key + b) % 2**64) >> 32
 
 
 def test_hash_functions_collide_as_rarely_as_random_ones():

@@ -39,7 +39,7 @@ def train_table(optimizer, seed, steps, *, by_rows, monkeypatch, cardinality=12,
             by_vectors = rng.standard_normal((2, 1, dim)).astype(np.float32)
             np.add.at(gradients[done], ids[:, 0], by_vectors[:, 0])
             work.read(ids, dim)
-            work.step_back(ids, by_vectors)
+            work.step_back(by_vectors)
             done += 1
         work.end_block(block)
     assert work.step == steps
@@ -77,7 +77,7 @@ def test_rows_read_in_between_are_up_to_date(monkeypatch):
         before = twins.adam(start, gradients[:t].reshape(t, 8), 0.1, 0.9, 0.999, 1e-8, 0.0)[0]
         np.testing.assert_allclose(vector, before.reshape(4, 2)[j], atol=1e-5)
         gradients[t, j] = [1.0, -2.0]
-        work.step_back(np.array([[j]], np.int32), np.float32([[[1.0, -2.0]]]))
+        work.step_back(np.float32([[[1.0, -2.0]]]))
     work.end_block(5)
 
 

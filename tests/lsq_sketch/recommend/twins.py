@@ -27,9 +27,10 @@ def dense_map(table):
     H = np.zeros((table.cardinality, table.dim, table.codebook.value.size))
     for j in range(table.cardinality):
         for t, term in enumerate(table.terms):
-            start = term.start + bucket(table, t, j) * term.stride
+            start = bucket(table, t, j) * term.stride
             for c in range(term.width):
-                H[j, term.column + c, start + c] += 1
+                place = (start + c) % term.circle if term.circle else start + c
+                H[j, term.column + c, term.start + place] += 1
     return H
 
 
