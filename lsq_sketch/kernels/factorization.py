@@ -22,6 +22,7 @@ LN2_HIGH, LN2_LOW = 0.6931471803691238, 1.9082149292705877e-10
 """ln 2 in two parts: a multiple of the first by an integer up to 2^20 is exact."""
 
 POWERS = 2.0 ** -np.arange(1024.0)
+SINGLE_POWERS = POWERS[:127].astype(np.float32)
 
 
 @njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
@@ -76,6 +77,37 @@ def log_one_plus(e):
     series = series * q + 1.0 / 3.0
     series = series * q + 1.0
     return 2.0 * s * series
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def exponential_single(x):
+    """``exp(x)`` for ``-87 <= x <= 0`` in float32, to a few units in the last place."""
+    k = np.rint(-x * np.float32(INVERSE_LN2))
+    r = (x + k * np.float32(0.693359375)) + k * np.float32(-2.12194440e-4)
+    series = np.float32(1.0 / 5040.0)
+    series = series * r + np.float32(1.0 / 720.0)
+    series = series * r + np.float32(1.0 / 120.0)
+    series = series * r + np.float32(1.0 / 24.0)
+    series = series * r + np.float32(1.0 / 6.0)
+    series = series * r + np.float32(0.5)
+    series = series * r + np.float32(1.0)
+    series = series * r + np.float32(1.0)
+    return series * SINGLE_POWERS[np.int32(k)]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def log_one_plus_single(e):
+    """``log(1 + e)`` for ``0 <= e <= 1`` in float32, to a few units in the last place."""
+    s = e / (np.float32(2.0) + e)
+    q = s * s
+    series = np.float32(1.0 / 13.0)
+    series = series * q + np.float32(1.0 / 11.0)
+    series = series * q + np.float32(1.0 / 9.0)
+    series = series * q + np.float32(1.0 / 7.0)
+    series = series * q + np.float32(1.0 / 5.0)
+    series = series * q + np.float32(1.0 / 3.0)
+    series = series * q + np.float32(1.0)
+    return np.float32(2.0) * s * series
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -8,8 +8,8 @@ the score is linear in that vector, all here is exact; elsewhere scores are line
 import numpy as np
 from numba import njit
 
-from .embedding import gather, locate
-from .factorization import SQUARED, dot, exponential, log_one_plus
+from .embedding import FIELD, gather, locate
+from .factorization import SQUARED, dot, exponential, exponential_single, log_one_plus_single
 
 GAUSS_NEWTON, MAJORIZER = 0, 1
 
@@ -18,6 +18,9 @@ FACTORS_A_LOGARITHM = 512
 
 ROWS_A_BLOCK = 256
 """Rows whose two vectors stay in the cache."""
+
+COSTS_AT_ONCE = 16
+"""Costs whose least is found in registers."""
 
 
 @njit(cache=True, nogil=True)
@@ -43,25 +46,49 @@ def pair_slopes(
     """Scores of rows of a two-field model, and their derivatives by the vectors of one field.
 
     ``slopes`` (rows, columns) become the vectors of the other field, and 1 in columns of biases.
+    Where consecutive rows have the same ID in ``field``, its vector is read once.
     """
     columns = slopes.shape[1]
+    own_terms, own_coefficients = _terms_of(field, terms, coefficients)
+    other_terms, other_coefficients = _terms_of(1 - field, terms, coefficients)
     offsets = np.empty((terms.shape[0], ROWS_A_BLOCK), np.int64)
-    vectors = np.empty((ROWS_A_BLOCK, 2, columns), np.float32)
+    own_ids = np.empty((ROWS_A_BLOCK, 1), ids.dtype)
+    other_ids = np.empty((ROWS_A_BLOCK, 1), ids.dtype)
+    own = np.empty((ROWS_A_BLOCK, 1, columns), np.float32)
+    others = slopes.reshape(slopes.shape[0], 1, columns)
+    place = np.empty(ROWS_A_BLOCK, np.int64)
+    slopes[:] = np.float32(0)
     for start in range(0, ids.shape[0], ROWS_A_BLOCK):
-        stop = min(ids.shape[0], start + ROWS_A_BLOCK)
-        locate(ids, start, stop, terms, coefficients, assignments, offsets)
-        vectors[:] = np.float32(0)
-        gather(values, offsets, terms, stop - start, vectors)
-        for i in range(start, stop):
-            own, other = vectors[i - start, field], vectors[i - start, 1 - field]
-            score = dot(own, other, dim)
-            out = slopes[i]
-            for c in range(dim):
-                out[c] = other[c]
+        n = min(ids.shape[0] - start, ROWS_A_BLOCK)
+        distinct = 0
+        for i in range(n):
+            own_id = ids[start + i, field]
+            if i == 0 or own_id != own_ids[distinct - 1, 0]:
+                own_ids[distinct, 0] = own_id
+                distinct += 1
+            place[i] = distinct - 1
+            other_ids[i, 0] = ids[start + i, 1 - field]
+        own[:distinct] = np.float32(0)
+        locate(own_ids, 0, distinct, own_terms, own_coefficients, assignments, offsets)
+        gather(values, offsets, own_terms, distinct, own)
+        locate(other_ids, 0, n, other_terms, other_coefficients, assignments, offsets)
+        gather(values, offsets, other_terms, n, others[start : start + n])
+        for i in range(n):
+            a, b = own[place[i], 0], slopes[start + i]
+            score = dot(a, b, dim)
             for c in range(dim, columns):
-                score += own[c] + other[c]
-                out[c] = np.float32(1)
-            scores[i] = score + intercept
+                score += a[c] + b[c]
+                b[c] = np.float32(1)
+            scores[start + i] = score + intercept
+
+
+@njit(cache=True, nogil=True)
+def _terms_of(field, terms, coefficients):
+    """Terms of one field, for IDs and vectors of this field alone."""
+    chosen = np.flatnonzero(terms[:, FIELD] == field)
+    own, own_coefficients = terms[chosen], coefficients[chosen]
+    own[:, FIELD] = 0
+    return own, own_coefficients
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
@@ -157,28 +184,45 @@ def move_exactly(
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def parabolas(loss, curvature, scores, labels, firsts, seconds):
-    """Derivative of each row's loss by its score, and the curvature of a parabola for it.
+def parabolas(loss, curvature, scores, labels, losses, firsts, seconds):
+    """Loss of each row, its derivative by the score, and the curvature of a parabola for it.
 
     Gauss-Newton: the second derivative. Majorizer: the least curvature of a parabola that touches
     the loss there and lies above it everywhere (Jaakkola and Jordan 2000; de Leeuw and Lange
-    2009). Both are exact for squared loss.
+    2009). Both are exact for squared loss. All in float32, as the scores are.
     """
-    for i in range(scores.size):
-        if loss == SQUARED:
-            firsts[i] = np.float32(2) * (scores[i] - labels[i])
+    if loss == SQUARED:
+        for i in range(scores.size):
+            error = scores[i] - labels[i]
+            losses[i] = error * error
+            firsts[i] = np.float32(2) * error
             seconds[i] = np.float32(2)
-            continue
-        z = np.float64(scores[i])
-        e = exponential(-min(abs(z), 700.0))
-        sigmoid = (1.0 if z >= 0.0 else e) / (1.0 + e)
-        firsts[i] = np.float32(sigmoid - labels[i])
-        if curvature == GAUSS_NEWTON:
-            seconds[i] = np.float32(sigmoid * (1.0 - sigmoid))
-        elif abs(z) < 1e-4:
-            seconds[i] = np.float32(0.25)
-        else:
-            seconds[i] = np.float32((sigmoid - 0.5) / z)
+        return
+    one, zero = np.float32(1), np.float32(0)
+    for i in range(scores.size):
+        z = scores[i]
+        e = exponential_single(-min(abs(z), np.float32(87)))
+        inverse = one / (one + e)
+        sigmoid = inverse if z >= zero else e * inverse
+        losses[i] = max(z, zero) - z * labels[i] + log_one_plus_single(e)
+        firsts[i] = sigmoid - labels[i]
+        seconds[i] = e * inverse * inverse
+    if curvature == MAJORIZER:
+        for i in range(scores.size):
+            z = scores[i]
+            if abs(z) < np.float32(1e-3):
+                seconds[i] = np.float32(0.25)
+            else:
+                seconds[i] = np.float32(0.5) * np.tanh(np.float32(0.5) * z) / z
+
+
+@njit(cache=True, nogil=True)
+def sum_by_id(losses, bounds, sums):
+    """Summed loss of each ID's rows."""
+    for j in range(sums.size):
+        sums[j] = 0.0
+        for i in range(bounds[j], bounds[j + 1]):
+            sums[j] += np.float64(losses[i])
 
 
 @njit(cache=True, nogil=True)
@@ -201,12 +245,14 @@ def expand_codewords(codewords, penalties, expanded):
 
 
 @njit(cache=True, nogil=True, fastmath={"contract"})
-def expand_ids(slopes, firsts, seconds, bounds, weights, damping, chunk, codewords, assigned, out):
-    """Coefficients of each ID's parabola in the codeword, (ids, features), a constant left out.
+def expand_ids(
+    slopes, firsts, seconds, bounds, weights, damping, chunk, codewords, assigned, chosen, out
+):  # fmt: skip
+    """Coefficients of the ``chosen`` IDs' parabolas in the codeword, a constant left out.
 
     The summed loss of the ID's rows to second order around where it is: with gradient ``g`` and
     curvature ``H`` in the chunk's columns, ``(g - H m)'c + c'Hc / 2`` for codeword ``c``, ``m``
-    the present one. ``damping`` multiplies ``H``.
+    the present one. ``damping`` multiplies ``H``. ``out`` is (chosen, features).
     """
     width = codewords.shape[1]
     first = chunk * width
@@ -219,7 +265,8 @@ def expand_ids(slopes, firsts, seconds, bounds, weights, damping, chunk, codewor
             kept[f] = a * width + b
             f += 1
     g = np.empty(width, np.float32)
-    for j in range(assigned.size):
+    for s in range(chosen.size):
+        j = chosen[s]
         H[:] = np.float32(0)
         g[:] = np.float32(0)
         for i in range(bounds[j], bounds[j + 1]):
@@ -233,7 +280,7 @@ def expand_ids(slopes, firsts, seconds, bounds, weights, damping, chunk, codewor
         weight = np.float32(weights[j])
         damped = np.float32(weights[j] * damping)
         present = codewords[assigned[j]]
-        linear = out[j, kept.size :]
+        linear = out[s, kept.size :]
         for a in range(width):
             linear[a] = weight * g[a]
         for b in range(width):  # H is symmetric: by rows, not one long sum for each entry
@@ -243,77 +290,110 @@ def expand_ids(slopes, firsts, seconds, bounds, weights, damping, chunk, codewor
         for a in range(width):
             H[a, a] *= np.float32(0.5)
         for f in range(kept.size):
-            out[j, f] = damped * flat[kept[f]]
-        out[j, kept.size + width] = np.float32(1)
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _row_losses(loss, scores, labels, losses):
-    """Loss of each row: one after the other without a sum, which is vector code."""
-    if loss == SQUARED:
-        for i in range(scores.size):
-            error = np.float64(scores[i]) - np.float64(labels[i])
-            losses[i] = error * error
-        return
-    for i in range(scores.size):
-        z = np.float64(scores[i])
-        e = exponential(-min(abs(z), 700.0))
-        losses[i] = max(z, 0.0) - z * np.float64(labels[i]) + log_one_plus(e)
+            out[s, f] = damped * flat[kept[f]]
+        out[s, kept.size + width] = np.float32(1)
 
 
 @njit(cache=True, nogil=True)
-def summed_losses(loss, scores, labels, bounds, sums):
-    """Summed loss of each ID's rows."""
-    losses = np.empty(scores.size)
-    _row_losses(loss, scores, labels, losses)
-    for j in range(sums.size):
-        sums[j] = 0.0
-        for i in range(bounds[j], bounds[j + 1]):
-            sums[j] += losses[i]
-
-
-@njit(cache=True, nogil=True)
-def move_to_least(
-    costs, slopes, labels, bounds, weights, loss, curvature, chunk, codewords, penalties, margin,
-    assigned, scores, firsts, seconds, sums,
+def move_by_parabolas(
+    slopes, scores, labels, bounds, weights, loss, curvature, damping, chunks, codebook, expanded,
+    penalties, margin, assigned,
 ):  # fmt: skip
-    """Move each ID with rows to its column of least cost; scores and derivatives follow.
+    """Move each ID, chunk by chunk, to the codeword of least cost by the parabola of its loss.
 
-    Costs are of parabolas: a move that does not lower the loss itself, by more than ``margin``,
-    is not made. ``sums`` are the summed losses of IDs (`summed_losses`), which follow too.
+    A move that does not lower the loss itself, by more than ``margin``, is not made.
+
+    Parameters
+    ----------
+    slopes : (rows, dim), scores : (rows,), labels : (rows,)
+        Scores are brought up to date with the moves.
+    bounds : (ids + 1,), weights : (ids,)
+        Rows of each ID; how many rows each of them stands for.
+    chunks : (n,)
+        The chunks whose turn it is.
+    codebook : (chunks, K, width), expanded : (chunks, features, K), penalties : (chunks, K)
+        Of all chunks; `expand_codewords` makes the second.
+    assigned : (ids, chunks)
+        Changed in place. IDs without rows stay.
+
+    Returns
+    -------
+    int
+        Assignments that have changed.
     """
-    n_codewords, width = codewords.shape
-    first = chunk * width
-    most = np.max(np.diff(bounds))
-    moved, losses = np.empty(most, np.float32), np.empty(most)
+    seen = np.flatnonzero(bounds[1:] > bounds[:-1])
+    n_rows, n_codewords, width = scores.size, codebook.shape[1], codebook.shape[2]
     step = np.empty(width, np.float32)
-    for j in range(assigned.size):
-        start, stop = bounds[j], bounds[j + 1]
-        if start == stop:
-            continue
-        old = np.int64(assigned[j])
-        cost = costs[j]
-        least = cost[0]
-        for k in range(n_codewords):
-            least = min(least, cost[k])
-        if not least < cost[old] - np.float32(margin):
-            continue
-        best = 0
-        while cost[best] > least:
-            best += 1
-        for c in range(width):
-            step[c] = codewords[best, c] - codewords[old, c]
-        for i in range(start, stop):
-            moved[i - start] = scores[i] + dot(slopes[i, first : first + width], step, width)
-        count = stop - start
-        _row_losses(loss, moved[:count], labels[start:stop], losses)
-        after = 0.0
-        for i in range(count):
-            after += losses[i]
-        if weights[j] * (after - sums[j]) + penalties[best] - penalties[old] >= -margin:
-            continue
-        assigned[j] = best
-        sums[j] = after
-        own = scores[start:stop]
-        own[:] = moved[:count]
-        parabolas(loss, curvature, own, labels[start:stop], firsts[start:stop], seconds[start:stop])
+    losses, firsts = np.empty(n_rows, np.float32), np.empty(n_rows, np.float32)
+    seconds = np.empty(n_rows, np.float32)
+    parabolas(loss, curvature, scores, labels, losses, firsts, seconds)
+    sums = np.empty(weights.size)
+    sum_by_id(losses, bounds, sums)
+    of_ids = np.empty((seen.size, expanded.shape[1]), np.float32)
+    costs = np.empty((seen.size, n_codewords), np.float32)
+    movers, targets = np.empty(seen.size, np.int64), np.empty(seen.size, np.int64)
+    trial, trial_labels = np.empty(n_rows, np.float32), np.empty(n_rows, np.float32)
+    trial_firsts, trial_seconds = np.empty(n_rows, np.float32), np.empty(n_rows, np.float32)
+    moved = 0
+    for chunk in chunks:
+        first, codewords = chunk * width, codebook[chunk]
+        own = assigned[:, chunk]
+        expand_ids(
+            slopes, firsts, seconds, bounds, weights, damping, chunk, codewords, own, seen, of_ids
+        )
+        np.dot(of_ids, expanded[chunk], costs)
+        count, n = 0, 0
+        for s in range(seen.size):
+            j = seen[s]
+            old = np.int64(own[j])
+            best = _least(costs[s])
+            if not costs[s, best] < costs[s, old] - np.float32(margin):
+                continue
+            movers[count], targets[count] = j, best
+            count += 1
+            for c in range(width):
+                step[c] = codewords[best, c] - codewords[old, c]
+            for i in range(bounds[j], bounds[j + 1]):
+                trial[n] = scores[i] + dot(slopes[i, first : first + width], step, width)
+                trial_labels[n] = labels[i]
+                n += 1
+        parabolas(
+            loss, curvature, trial[:n], trial_labels[:n], losses[:n], trial_firsts[:n],
+            trial_seconds[:n],
+        )  # fmt: skip
+        n = 0
+        for m in range(count):
+            j, best = movers[m], targets[m]
+            start, stop = bounds[j], bounds[j + 1]
+            old = np.int64(own[j])
+            end = n + stop - start
+            after = 0.0
+            for i in range(n, end):
+                after += np.float64(losses[i])
+            change = weights[j] * (after - sums[j])
+            if change + penalties[chunk, best] - penalties[chunk, old] < -margin:
+                own[j] = best
+                sums[j] = after
+                scores[start:stop] = trial[n:end]
+                firsts[start:stop] = trial_firsts[n:end]
+                seconds[start:stop] = trial_seconds[n:end]
+                moved += 1
+            n = end
+    return moved
+
+
+@njit(cache=True, nogil=True, fastmath={"nnan", "nsz"})
+def _least(cost):
+    """Where the first least entry is; anywhere if there are not-a-numbers."""
+    n = cost.size
+    least, begin = cost[0], 0
+    for start in range(0, n, COSTS_AT_ONCE):
+        here = cost[start]
+        for k in range(start + 1, min(n, start + COSTS_AT_ONCE)):
+            here = min(here, cost[k])
+        if here < least:
+            least, begin = here, start
+    best = begin
+    while best < n - 1 and cost[best] > least:
+        best += 1
+    return best

@@ -328,14 +328,16 @@ class AlternatingEmbedding(GatherTable):
                 rows.ids.take(chosen, axis=0), rows.dense[chosen], context.field
             )
             loss = SQUARED if context.model.loss == "squared" else LOGISTIC
-            firsts, seconds = np.empty_like(scores), np.empty_like(scores)
+            losses, firsts, seconds = (np.empty_like(scores) for _ in range(3))
             kernels.parabolas(
-                loss, kernels.GAUSS_NEWTON, scores, rows.labels.take(chosen), firsts, seconds
-            )
+                loss, kernels.GAUSS_NEWTON, scores, rows.labels.take(chosen), losses, firsts,
+                seconds,
+            )  # fmt: skip
             kernels.expand_ids(
                 np.ascontiguousarray(slopes[:, context.column : context.column + self.dim]),
                 firsts, seconds, bounds, weights, self.options.damping, chunk,
-                self.codewords(chunk), self.assignments[ids[first:stop], chunk], out[first:stop],
+                self.codewords(chunk), self.assignments[ids[first:stop], chunk],
+                np.arange(stop - first), out[first:stop],
             )  # fmt: skip
         return out
 
@@ -413,37 +415,25 @@ class AlternatingEmbedding(GatherTable):
         slopes = np.ascontiguousarray(by_vectors[:, context.column : context.column + self.dim])
         labels = rows.labels.take(chosen)
         loss = SQUARED if model.loss == "squared" else LOGISTIC
-        exactly = self._exactly(model.scores_are_linear and model.loss == "logistic")
-        curvature = CURVATURES.index(options.curvature)
-        firsts, seconds = np.empty_like(scores), np.empty_like(scores)
-        sums = np.empty(stop - first)
-        if not exactly:
-            kernels.parabolas(loss, curvature, scores, labels, firsts, seconds)
-            kernels.summed_losses(loss, scores, labels, bounds, sums)
-        moved = 0
-        for chunk in chunks:
-            codewords = self.codewords(chunk)
-            before = self.assignments[first:stop, chunk]
-            assigned = before.copy()
-            if exactly:
+        if self._exactly(model.scores_are_linear and model.loss == "logistic"):
+            moved = 0
+            for chunk in chunks:
+                before = self.assignments[first:stop, chunk]
+                assigned = before.copy()
                 kernels.move_exactly(
-                    slopes, scores, labels, bounds, weights, loss, chunk, codewords,
+                    slopes, scores, labels, bounds, weights, loss, chunk, self.codewords(chunk),
                     penalties[chunk], options.margin, assigned,
                 )  # fmt: skip
-            else:
-                of_ids = np.empty((stop - first, self.n_features), np.float32)
-                kernels.expand_ids(
-                    slopes, firsts, seconds, bounds, weights, options.damping,
-                    chunk, codewords, assigned, of_ids,
-                )  # fmt: skip
-                kernels.move_to_least(
-                    of_ids @ expanded[chunk], slopes, labels, bounds, weights, loss, curvature,
-                    chunk, codewords, penalties[chunk], options.margin,
-                    assigned, scores, firsts, seconds, sums,
-                )  # fmt: skip
-            moved += int(np.count_nonzero(assigned != before))
-            self.assign(chunk, assigned, first)
-        return moved
+                moved += int(np.count_nonzero(assigned != before))
+                self.assign(chunk, assigned, first)
+            return moved
+        codebook = self.codebook.value.reshape(self.n_chunks, self.n_codewords, self.width)
+        curvature = CURVATURES.index(options.curvature)
+        return kernels.move_by_parabolas(
+            slopes, scores, labels, bounds, weights, loss, curvature, options.damping,
+            np.array(chunks), codebook, expanded, penalties, options.margin,
+            self.assignments[first:stop],
+        )  # fmt: skip
 
     def _exactly(self, costly: bool) -> bool:
         """Whether every codeword is tried on every row.

@@ -6,6 +6,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
+import scipy.special
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -142,13 +143,14 @@ def costs_of(loss, curvature, rows, codewords, penalties, assigned, damping=1.0)
     slopes, scores, labels, bounds, weights = rows
     width = codewords.shape[1]
     features = width * (width + 3) // 2 + 1
-    firsts, seconds = np.empty_like(scores), np.empty_like(scores)
-    kernels.parabolas(LOSSES[loss], curvature, scores, labels, firsts, seconds)
+    losses, firsts, seconds = (np.empty_like(scores) for _ in range(3))
+    kernels.parabolas(LOSSES[loss], curvature, scores, labels, losses, firsts, seconds)
     expanded = np.empty((features, len(codewords)), np.float32)
     kernels.expand_codewords(codewords, penalties, expanded)
     of_ids = np.empty((len(weights), features), np.float32)
+    chosen = np.arange(len(weights))
     kernels.expand_ids(
-        slopes, firsts, seconds, bounds, weights, damping, 1, codewords, assigned, of_ids
+        slopes, firsts, seconds, bounds, weights, damping, 1, codewords, assigned, chosen, of_ids
     )
     return of_ids @ expanded
 
@@ -177,6 +179,37 @@ def test_parabolas_agree_with_the_twin_and_lie_above_the_loss(loss, seed):
         assert above[old] == pytest.approx(0, abs=1e-9 * (1 + abs(expected).max()))
         if loss == "squared":
             assert above.max() <= tolerance
+
+
+@pytest.mark.parametrize("curvature", [kernels.GAUSS_NEWTON, kernels.MAJORIZER])
+def test_parabolas_of_scores_of_any_size(curvature):
+    """As float64 has them, also where float32 would overflow, underflow or cancel."""
+    z = np.float32([0, 1e-30, -1e-4, 9e-4, -1.1e-3, 0.5, -3, 20, -60, 87.5, -90, 3e4, -3e38])
+    scores, labels = np.tile(z, 2), np.repeat(np.float32([0, 1]), z.size)
+    losses, firsts, seconds = (np.empty_like(scores) for _ in range(3))
+    kernels.parabolas(LOGISTIC, curvature, scores, labels, losses, firsts, seconds)
+    exact = scores.astype(float)
+    sigmoid = scipy.special.expit(exact)
+    expected = method_twins.logistic_loss(exact, labels)
+    np.testing.assert_allclose(losses, expected, rtol=1e-6, atol=1e-37)
+    np.testing.assert_allclose(firsts, sigmoid - labels, rtol=1e-6, atol=2e-7)
+    if curvature == kernels.GAUSS_NEWTON:
+        expected = sigmoid * scipy.special.expit(-exact)
+    else:
+        near = abs(exact) < 1e-3
+        expected = np.where(near, 0.25, np.tanh(exact / 2) / np.where(near, 1, 2 * exact))
+    np.testing.assert_allclose(seconds, expected, rtol=1e-6, atol=1e-37)
+
+
+@given(st.integers(1, 70), seeds)
+def test_the_first_least_cost(n, seed):
+    costs = np.random.default_rng(seed).integers(0, 9, n).astype(np.float32)
+    assert kernels._least(costs) == costs.argmin()
+
+
+def test_costs_that_are_not_numbers_give_a_place():
+    for costs in ([np.nan], [np.nan] * 40, [1.0] * 20 + [np.nan] * 20, [np.nan, 1.0, 0.0]):
+        assert 0 <= kernels._least(np.float32(costs)) < len(costs)
 
 
 @given(seeds)

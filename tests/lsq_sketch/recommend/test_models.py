@@ -198,6 +198,15 @@ def test_exponential_and_logarithm():
     np.testing.assert_allclose(found, np.log1p(e), rtol=1e-12)
 
 
+def test_exponential_and_logarithm_in_single_precision():
+    x = -np.concatenate([np.linspace(0, 20, 997), np.linspace(20, 87, 101)]).astype(np.float32)
+    found = np.array([factorization.exponential_single(value) for value in x])
+    np.testing.assert_allclose(found, np.exp(x.astype(float)), rtol=3e-7)
+    e = np.concatenate([np.linspace(0, 1, 997), np.logspace(-37, 0, 101)]).astype(np.float32)
+    found = np.array([factorization.log_one_plus_single(value) for value in e])
+    np.testing.assert_allclose(found, np.log1p(e.astype(float)), rtol=3e-7)
+
+
 def test_counts():
     model = make_model("gmf", SIZES, 8, "hash", 6, bias="full")
     assert model.parameter_count == 2 * 6 * 8 + sum(SIZES) + 1
