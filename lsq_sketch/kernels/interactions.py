@@ -36,6 +36,22 @@ def pairwise_gradients(vectors, slopes, gradients):
 
 
 @njit(cache=True, nogil=True)
+def one_vectors_gradients(vectors, slopes, which, gradients):
+    """Like `pairwise_gradients`, for one of the vectors alone: added to ``gradients`` (n, d)."""
+    n, count, d = vectors.shape
+    for i in range(n):
+        out = gradients[i]
+        for other in range(count):
+            if other == which:
+                continue
+            later = max(which, other)
+            slope = slopes[i, later * (later - 1) // 2 + min(which, other)]
+            vector = vectors[i, other]
+            for c in range(d):
+                out[c] += slope * vector[c]
+
+
+@njit(cache=True, nogil=True)
 def rectify(values, bias):
     """Add a bias to each row and keep the positive part, in place."""
     zero = np.float32(0)

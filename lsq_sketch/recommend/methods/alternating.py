@@ -74,6 +74,9 @@ class AlternatingOptions:
         Times minus the logarithm of a codeword's share of all IDs, likewise: IDs of few rows
         gather in the codewords that many have. At 1 it is the length of the code (in nats; with
         squared loss a nat is twice the mean squared error).
+    first_prior : float
+        The same when IDs move for the first time, if they have few rows (see ``enough_rows``).
+        Codebooks tell little by then: IDs are better gathered first, and parted later.
     max_rows : int or None
         Rows looked at, spread evenly over all; None: all rows, of a memory map 2^22.
     max_rows_per_id : int
@@ -88,7 +91,7 @@ class AlternatingOptions:
         of the vectors that would be best for the IDs' own rows. For factor models only.
     seeded_at_once : int
         Chunks seeded anew after an epoch, in turn.
-    seed_rows : float
+    enough_rows : float
         Nothing is seeded anew where IDs have fewer rows on average than this times ``dim``: their
         rows do not tell what vector they should have.
     """
@@ -104,13 +107,14 @@ class AlternatingOptions:
     margin: float = 0.0
     norm_penalty: float = 0.0
     popularity_prior: float = 0.6
+    first_prior: float = 4.0
     max_rows: int | None = None
     max_rows_per_id: int = 1 << 16
     chunks_at_once: int | None = None
     optimizer_state: str = "keep"
     seed_until: float = 0.5
     seeded_at_once: int = 1
-    seed_rows: float = 4.0
+    enough_rows: float = 4.0
 
     def __post_init__(self) -> None:
         for name in (
@@ -124,7 +128,8 @@ class AlternatingOptions:
         _validate.choice(self.curvature, "curvature", CURVATURES)
         _validate.choice(self.optimizer_state, "optimizer_state", STATES)
         for name in (
-            "start_scale", "damping", "margin", "norm_penalty", "popularity_prior", "seed_rows",
+            "start_scale", "damping", "margin", "norm_penalty", "popularity_prior", "first_prior",
+            "enough_rows",
         ):  # fmt: skip
             value = getattr(self, name)
             if not (np.isfinite(value) and value >= 0):
@@ -219,7 +224,7 @@ class AlternatingEmbedding(GatherTable):
         rows = self._rows(context)
         ids = np.ascontiguousarray(rows.ids[:, context.field])
         order, starts = kernels.sort_by_id(ids, self.cardinality)
-        penalties = self._penalties(self._nat(context, rows))
+        penalties = self._penalties(self._nat(context, rows) * self._prior(context))
         expanded = np.empty((self.n_chunks, self.n_features, self.n_codewords), np.float32)
         for chunk in range(self.n_chunks):
             kernels.expand_codewords(self.codewords(chunk), penalties[chunk], expanded[chunk])
@@ -240,8 +245,12 @@ class AlternatingEmbedding(GatherTable):
         in_time = options.first_epoch <= context.epoch <= options.seed_until * context.epochs
         if not in_time or self.dim == 1 or not context.model.scores_are_linear:
             return False
+        return self._rows_suffice(context)
+
+    def _rows_suffice(self, context: EpochContext) -> bool:
+        """Whether the rows of an ID tell, on average, what vector it should have."""
         seen = np.count_nonzero(context.frequencies())
-        return bool(len(context.train) >= options.seed_rows * self.dim * seen)
+        return bool(len(context.train) >= self.options.enough_rows * self.dim * seen)
 
     def seed_anew(self, context: EpochContext) -> None:
         """Seed some chunks' codebooks anew by the loss, and give every ID its best codeword.
@@ -369,16 +378,23 @@ class AlternatingEmbedding(GatherTable):
         turn = (epoch - self.options.first_epoch) // self.options.reassign_every
         return [(turn * at_once + c) % self.n_chunks for c in range(at_once)]
 
-    def _penalties(self, nat: float) -> np.ndarray:
+    def _prior(self, context: EpochContext) -> float:
+        """How strong the prior on popular codewords is."""
+        first = context.epoch == self.options.first_epoch
+        if first and not self._rows_suffice(context):
+            return self.options.first_prior
+        return self.options.popularity_prior
+
+    def _penalties(self, prior: float) -> np.ndarray:
         """What each codeword adds to an ID's loss, (chunks, codewords)."""
         out = np.zeros((self.n_chunks, self.n_codewords))
         for chunk in range(self.n_chunks):
             lengths = (self.codewords(chunk).astype(np.float64) ** 2).sum(axis=1)
             out[chunk] = self.options.norm_penalty / 2 * lengths
-            if self.options.popularity_prior:
+            if prior:
                 counts = np.bincount(self.assignments[:, chunk], minlength=self.n_codewords)
                 shares = (counts + 1) / (counts.sum() + self.n_codewords)
-                out[chunk] -= nat * self.options.popularity_prior * np.log(shares)
+                out[chunk] -= prior * np.log(shares)
         return out
 
     def _blocks(self, starts: np.ndarray) -> Iterator[tuple[int, int]]:

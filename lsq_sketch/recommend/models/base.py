@@ -22,6 +22,10 @@ BIASES = ("none", "full", "compressed")
 LOSSES = {"squared": SQUARED, "logistic": LOGISTIC}
 ROWS_AT_ONCE = 8192
 
+ROWS_A_PIECE = 512
+"""Rows of a batch that one thread works on, whose vectors stay in its cache. Gradients of pieces
+are added in order."""
+
 
 class Model(ABC):
     """A score for each row, from one vector for each field and the dense features.
@@ -156,20 +160,21 @@ class Model(ABC):
         """
 
     @abstractmethod
-    def score_gradient(
-        self, vectors: np.ndarray, dense: np.ndarray
+    def score_slopes(
+        self, vectors: np.ndarray, dense: np.ndarray, field: int
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Scores of a batch, and the gradient of each by its own vectors.
+        """Scores of a batch, and the gradient of each by its vector of one field.
 
         Parameters
         ----------
         vectors : ndarray of float32, shape (n, fields, columns)
         dense : ndarray of float32, shape (n, n_dense)
+        field : int
 
         Returns
         -------
         scores : ndarray of float32, shape (n,)
-        gradient : ndarray of float32, shape (n, fields, columns)
+        slopes : ndarray of float32, shape (n, columns)
         """
 
     def field_slopes(
@@ -188,8 +193,13 @@ class Model(ABC):
         scores : ndarray of float32, shape (n,)
         slopes : ndarray of float32, shape (n, columns)
         """
-        scores, gradient = self.score_gradient(self.store.vectors(ids, self.columns), dense)
-        return scores, gradient[:, field]
+        scores = np.empty(len(ids), np.float32)
+        slopes = np.empty((len(ids), self.columns), np.float32)
+        for start, stop in row_chunks(len(ids), ROWS_A_PIECE):
+            part = slice(start, stop)
+            vectors = self.store.vectors(ids[part], self.columns)
+            scores[part], slopes[part] = self.score_slopes(vectors, dense[part], field)
+        return scores, slopes
 
     def train_block(
         self, workspace: Workspace, ids: np.ndarray, dense: np.ndarray, labels: np.ndarray

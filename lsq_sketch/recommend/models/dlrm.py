@@ -13,10 +13,7 @@ from ...kernels import interactions as kernels
 from ...kernels.factorization import batch_loss
 from ...threads import for_each, row_chunks
 from ..methods import Parameter
-from .base import LOSSES, Model
-
-ROWS_A_PIECE = 512
-"""Rows of a batch that one thread works on. Gradients of pieces are added in order."""
+from .base import LOSSES, ROWS_A_PIECE, Model
 
 
 class DLRM(Model):
@@ -103,14 +100,18 @@ class DLRM(Model):
                 self.parameters[name].gradient[...] += part
         return total, gradient
 
-    def score_gradient(
-        self, vectors: np.ndarray, dense: np.ndarray
+    def score_slopes(
+        self, vectors: np.ndarray, dense: np.ndarray, field: int
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Scores of a batch, and the gradient of each by its own vectors."""
+        """Scores of a batch, and the gradient of each by its vector of one field."""
         scores, kept = self._forward(vectors, dense)
-        gradient = np.zeros_like(vectors)
-        self._backward(kept, np.ones(len(scores), np.float32), gradient)
-        return scores, gradient
+        gradient = np.ones((len(scores), 1), np.float32)
+        for layer in reversed(range(len(self.hidden) + 1)):
+            gradient = self._layer_back("top", layer, kept["top"], gradient)
+        slopes = np.zeros((len(scores), self.columns), np.float32)
+        kernels.one_vectors_gradients(kept["interacting"], gradient, field, slopes)
+        slopes[:, self.dim :] = 1
+        return scores, slopes
 
     def _forward(self, vectors: np.ndarray, dense: np.ndarray) -> tuple[np.ndarray, dict[str, Any]]:
         """Scores, and what the way back needs."""
@@ -173,12 +174,20 @@ class DLRM(Model):
     ) -> np.ndarray:
         """The gradient by the inputs; those by weights and biases are put into ``own``."""
         for layer in reversed(range(len(self.hidden) + 1)):
-            if layer < len(self.hidden):
-                kernels.rectify_gradient(values[layer + 1], gradient)
+            before = self._layer_back(name, layer, values, gradient)
             own[f"{name}{layer}/weight"] = values[layer].T @ gradient
             own[f"{name}{layer}/bias"] = gradient.sum(axis=0)
-            gradient = gradient @ self.parameters[f"{name}{layer}/weight"].value.T
+            gradient = before
         return gradient
+
+    def _layer_back(
+        self, name: str, layer: int, values: list[np.ndarray], gradient: np.ndarray
+    ) -> np.ndarray:
+        """The gradient by a layer's inputs; ``gradient`` becomes that before the rectifier."""
+        if layer < len(self.hidden):
+            kernels.rectify_gradient(values[layer + 1], gradient)
+        by_inputs: np.ndarray = gradient @ self.parameters[f"{name}{layer}/weight"].value.T
+        return by_inputs
 
 
 def _layers(name: str, widths: list[int], random: np.random.Generator) -> dict[str, Parameter]:

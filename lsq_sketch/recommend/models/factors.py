@@ -53,13 +53,13 @@ class FactorModel(Model):
             self.intercept.gradient[0, 0] += slopes.sum(dtype=np.float64)
         return total, gradient.transpose(1, 0, 2)
 
-    def score_gradient(
-        self, vectors: np.ndarray, dense: np.ndarray
+    def score_slopes(
+        self, vectors: np.ndarray, dense: np.ndarray, field: int
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Scores of a batch, and the gradient of each by its own vectors."""
-        gradient = vectors[:, ::-1].copy()
-        gradient[:, :, self.dim :] = 1
-        return self.score(vectors, dense), gradient
+        """Scores of a batch, and the gradient of each by its vector of one field."""
+        slopes = vectors[:, 1 - field].copy()
+        slopes[:, self.dim :] = 1
+        return self.score(vectors, dense), slopes
 
     def field_slopes(
         self, ids: np.ndarray, dense: np.ndarray, field: int

@@ -173,6 +173,11 @@ def test_interactions(seed, n, count, d):
     symmetric = weights + weights.transpose(0, 2, 1)
     expected = np.einsum("nab,nbd->nad", symmetric, vectors)
     np.testing.assert_allclose(gradients, expected, atol=1e-4)
+    which = int(rng.integers(count))
+    gradient = np.zeros((n, d + 1), np.float32)
+    interactions.one_vectors_gradients(vectors, slopes, which, gradient)
+    np.testing.assert_allclose(gradient[:, :d], expected[:, which], atol=1e-4)
+    assert not gradient[:, d].any()
 
 
 @given(st.lists(st.tuples(st.floats(-900, 900, width=32), st.floats(0, 1)), max_size=20))
