@@ -280,7 +280,7 @@ def test_reassignment_never_raises_the_training_loss(name, settings, bias, seed,
     """`alternating-monotone`: exactly, and by parabolas that lie above the loss."""
     task = "binary" if name == "gmf" else "regression"
     data = random_data(seed=seed, n=150, sizes=(8, 12), task=task)
-    options = {**settings, "popularity_prior": 0.0}
+    options = {**settings, "popularity_prior": 0.0, "first_prior": 0.0}
     model = make_model(
         name, (8, 12), 8, "alternating", n_codewords, seed, options=options, bias=bias
     )
@@ -300,7 +300,7 @@ def test_one_field_ends_where_no_single_move_helps(name):
     """Brute force over every ID, chunk and codeword, with whole new scores for each."""
     task = "binary" if name == "gmf" else "regression"
     data = random_data(n=120, sizes=(6, 9), task=task)
-    options = {"evaluation": "exact", "n_chunks": 2, "popularity_prior": 0.0}
+    options = {"evaluation": "exact", "n_chunks": 2, "popularity_prior": 0.0, "first_prior": 0.0}
     model = spread(make_model(name, (6, 9), 4, "alternating", 4, 0, options=options), 5)
     place = model.store.placed[1]
     while place.table.reassign(context_of(model, data.train, place)):
@@ -360,11 +360,31 @@ def test_penalties_decide_where_they_are_large(evaluation):
         for chunk in range(4):
             shortest = (table.codewords(chunk) ** 2).sum(axis=1).argmin()
             assert (table.assignments[seen, chunk] == shortest).all()
-    model, train = trained(evaluation=evaluation, popularity_prior=1e6)
+    model, train = trained(evaluation=evaluation, first_prior=1e6)
     table = model.tables[1]
     table.assignments[:30] = 2
     reassign(model, train)
     assert (table.assignments[np.unique(train.ids[:, 1])] == 2).all()
+
+
+def test_the_prior_is_stronger_at_first_where_rows_are_few():
+    """At the first reassignment only, and only with fewer rows an ID than ``enough_rows`` asks."""
+    options = {"popularity_prior": 0.5, "first_prior": 3.0, "first_epoch": 2}
+    model, data, place = seedable("gmf", options)
+    few = data.train.subset(slice(0, 30 * 8 * 4 - 1))
+    found = [place.table._prior(context_of(model, few, place, epoch=e)) for e in (2, 3)]
+    assert found == [3.0, 0.5]
+    assert place.table._prior(context_of(model, data.train, place, epoch=2)) == 0.5
+
+
+def test_a_stronger_prior_gathers_ids():
+    counts = {}
+    for prior in (0.0, 20.0):
+        model, train = trained(first_prior=prior)
+        reassign(model, train)
+        labels = model.tables[1].assignments[np.unique(train.ids[:, 1]), 0]
+        counts[prior] = np.bincount(labels).max()
+    assert counts[20.0] > 2 * counts[0.0]
 
 
 def test_damping_shortens_moves():
