@@ -107,7 +107,7 @@ class AlternatingOptions:
     margin: float = 0.0
     norm_penalty: float = 0.0
     popularity_prior: float = 0.6
-    first_prior: float = 4.0
+    first_prior: float = 8.0
     max_rows: int | None = None
     max_rows_per_id: int = 1 << 16
     chunks_at_once: int | None = None
