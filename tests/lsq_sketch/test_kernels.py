@@ -11,7 +11,7 @@ import scipy.sparse as sp
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lsq_sketch.kernels import count_sketch, gram, intervals, kmeans
+from lsq_sketch.kernels import count_sketch, gram, kmeans
 from tests import twins
 from tests.strategies import random_sparse, seeds, sparse_designs
 
@@ -20,7 +20,7 @@ def draw_buckets(rng, d1, m):
     return rng.integers(0, m, d1).astype(np.int32), rng.choice([-1.0, 1.0], d1)
 
 
-LEAST_SQUARES = ("alternating", "count_sketch", "gram", "intervals", "kmeans")
+LEAST_SQUARES = ("alternating", "count_sketch", "gram", "kmeans")
 """Modules whose kernels are called by tests here. Those of the recommenders are held against NumPy
 through the tables and models that use them (``tests/lsq_sketch/recommend``), and the interpreted
 run counts their lines."""
@@ -269,30 +269,3 @@ def test_distances_to(seed, n, d, n_candidates):
     expected = twins.distances_to(points, candidates, closest)
     np.testing.assert_allclose(out[:, start:stop], expected[:, start:stop], rtol=1e-14)
     assert (np.delete(out, np.arange(start, stop), axis=1) == -7).all()
-
-
-# Runs of sorted numbers ---------------------------------------------------------------------
-
-
-@given(seeds, st.integers(1, 20), st.data())
-def test_best_cuts(seed, n, data):
-    """Every prefix, in every number of runs: the cost of the cuts is that of the twin."""
-    n_clusters = data.draw(st.integers(1, n))
-    rng = np.random.default_rng(seed)
-    x, w = np.sort(rng.standard_normal(n)), rng.uniform(0.1, 10, n)
-    sums = np.zeros((3, n + 1))
-    np.cumsum([w, w * x, w * x * x], axis=1, out=sums[:, 1:])
-    starts = np.zeros((n_clusters, n + 1), np.int32)
-    intervals.best_cuts(sums, starts)
-    for c in range(n_clusters):
-        for j in range(c + 1, n + 1):
-            cuts = [j]
-            for row in starts[c:0:-1]:
-                cuts.append(int(row[cuts[-1]]))
-            runs = list(pairwise([*cuts, 0]))
-            assert all(start < stop for stop, start in runs)
-            costs = [intervals.run_cost(sums, start, stop) for stop, start in runs]
-            exact = [twins.run_cost(x[start:stop], w[start:stop]) for stop, start in runs]
-            np.testing.assert_allclose(costs, exact, rtol=1e-9, atol=1e-11)
-            optimum = twins.optimal_cost_1d(x[:j], c + 1, w[:j])
-            assert sum(exact) == pytest.approx(optimum, rel=1e-9, abs=1e-11)
