@@ -98,23 +98,6 @@ def weighted_sum_gradient(
 
 
 @njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
-def add_combinations(factors, rows, target):
-    """``target += factors @ rows``, for small matrices; four rows at a time as far as it goes."""
-    count, size = rows.shape
-    for i in range(target.shape[0]):
-        into = target[i]
-        for s in range(0, count - 3, 4):
-            f0, f1, f2, f3 = factors[i, s], factors[i, s + 1], factors[i, s + 2], factors[i, s + 3]
-            x0, x1, x2, x3 = rows[s], rows[s + 1], rows[s + 2], rows[s + 3]
-            for q in range(size):
-                into[q] += f0 * x0[q] + f1 * x1[q] + f2 * x2[q] + f3 * x3[q]
-        for s in range(count - count % 4, count):
-            f0, x0 = factors[i, s], rows[s]
-            for q in range(size):
-                into[q] += f0 * x0[q]
-
-
-@njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
 def add_inner_products(left, right, target):
     """``target += left @ right.T``, for small matrices; four rows at a time as far as it goes."""
     count, size = right.shape
@@ -134,6 +117,31 @@ def add_inner_products(left, right, target):
             target[i, s + 3] += t3
         for s in range(count - count % 4, count):
             target[i, s] += dot(x, right[s], size)
+
+
+@njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
+def inner_products_gradient(slopes, left, right, by_left, by_right):
+    """Add the gradients of `add_inner_products` by both sides, given that by its target."""
+    count, size = right.shape
+    for i in range(left.shape[0]):
+        x, gx = left[i], by_left[i]
+        for s in range(0, count - 3, 4):
+            f0, f1, f2, f3 = slopes[i, s], slopes[i, s + 1], slopes[i, s + 2], slopes[i, s + 3]
+            y0, y1, y2, y3 = right[s], right[s + 1], right[s + 2], right[s + 3]
+            g0, g1, g2, g3 = by_right[s], by_right[s + 1], by_right[s + 2], by_right[s + 3]
+            for q in range(size):
+                gx[q] += f0 * y0[q] + f1 * y1[q] + f2 * y2[q] + f3 * y3[q]
+            for q in range(size):
+                g0[q] += f0 * x[q]
+                g1[q] += f1 * x[q]
+                g2[q] += f2 * x[q]
+                g3[q] += f3 * x[q]
+        for s in range(count - count % 4, count):
+            f0, y0, g0 = slopes[i, s], right[s], by_right[s]
+            for q in range(size):
+                gx[q] += f0 * y0[q]
+            for q in range(size):
+                g0[q] += f0 * x[q]
 
 
 @njit(cache=True, nogil=True)
@@ -237,5 +245,5 @@ def train_gradients(pairs, thirds, lefts, third, gradients, by_lefts, by_third):
     """Add the gradients of `train_vectors` by both sides."""
     slopes = gradients.reshape((pairs.size, lefts.shape[1], third.shape[1]))
     for i in range(pairs.size):
-        add_combinations(slopes[i], third[thirds[i]], by_lefts[pairs[i]])
-        add_combinations(slopes[i].T, lefts[pairs[i]], by_third[thirds[i]])
+        pair, i3 = pairs[i], thirds[i]
+        inner_products_gradient(slopes[i], lefts[pair], third[i3], by_lefts[pair], by_third[i3])

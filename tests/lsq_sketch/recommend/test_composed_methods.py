@@ -94,13 +94,16 @@ def test_distinct_ids(ids, repeats):
 def test_products_of_small_matrices(seed, m, k, n):
     """Four rows at a time, and the rest: 0 to 9 of them."""
     rng = np.random.default_rng(seed)
-    A, B, C = (rng.standard_normal(shape).astype(np.float32) for shape in ((m, k), (k, n), (m, n)))
-    found = C.copy()
-    composition.add_combinations(A, B, found)
-    np.testing.assert_allclose(found, C + A @ B, rtol=1e-4, atol=1e-4)
-    found = A.copy()
-    composition.add_inner_products(C, B, found)
-    np.testing.assert_allclose(found, A + C @ B.T, rtol=1e-4, atol=1e-4)
+    left, right, found = (
+        rng.standard_normal(shape).astype(np.float32) for shape in ((m, n), (k, n), (m, k))
+    )
+    expected = found + left @ right.T
+    composition.add_inner_products(left, right, found)
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
+    by_left, by_right = np.ones_like(left), np.ones_like(right)
+    composition.inner_products_gradient(found, left, right, by_left, by_right)
+    np.testing.assert_allclose(by_left, 1 + found @ right, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(by_right, 1 + found.T @ left, rtol=1e-4, atol=1e-4)
 
 
 @given(SIZES, seeds)
