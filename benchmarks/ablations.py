@@ -64,11 +64,21 @@ STUDIES = {
         "Alternating CCE: how strongly IDs are held in popular codewords",
         ("movielens-small",),
         (
-            *(f"alternating:popularity-prior={p}" for p in (0.0, 0.3, 0.6, 1.0)),
-            "alternating:popularity-prior=0.0:margin=1.0",
+            *(f"alternating:first-prior={p}" for p in (0.6, 2.0, 4.0, 8.0, 16.0)),
+            *(f"alternating:popularity-prior={p}" for p in (0.0, 0.3, 1.0)),
+            "alternating:popularity-prior=0.0:first-prior=0.0",
+            "alternating:popularity-prior=0.0:first-prior=0.0:margin=1.0",
             "alternating:reassign-until=0.5",
         ),
         (4, 16, 64),
+    ),
+    "alternating-prior-flights": Study(
+        "Alternating CCE: how strongly IDs are held in popular codewords at first, with the DLRM",
+        ("flights",),
+        (*(f"alternating:first-prior={p}" for p in (0.6, 2.0, 4.0, 8.0, 16.0)), "pq"),
+        (16, 64),
+        model="dlrm",
+        epochs=4,
     ),
     "alternating-seeds": Study(
         "Alternating CCE: codebooks seeded anew, and how many chunks at once",

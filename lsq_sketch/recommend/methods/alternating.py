@@ -329,14 +329,16 @@ class AlternatingEmbedding(GatherTable):
         """Parabolas of some IDs' losses in one chunk, (n, features), from their sorted rows."""
         out = np.zeros((len(ids), self.n_features), np.float32)
         out[:, -1] = 1
-        for first, stop in self._blocks(starts):
+        loss = SQUARED if context.model.loss == "squared" else LOGISTIC
+
+        def expand(piece: tuple[int, int]) -> None:
+            first, stop = piece
             chosen, bounds, weights = self._block_rows(order, starts, first, stop)
             if not len(chosen):
-                continue
+                return
             scores, slopes = context.model.field_slopes(
                 rows.ids.take(chosen, axis=0), rows.dense[chosen], context.field
             )
-            loss = SQUARED if context.model.loss == "squared" else LOGISTIC
             losses, firsts, seconds = (np.empty_like(scores) for _ in range(3))
             kernels.parabolas(
                 loss, kernels.GAUSS_NEWTON, scores, rows.labels.take(chosen), losses, firsts,
@@ -348,6 +350,8 @@ class AlternatingEmbedding(GatherTable):
                 self.codewords(chunk), self.assignments[ids[first:stop], chunk],
                 np.arange(stop - first), out[first:stop],
             )  # fmt: skip
+
+        for_each(expand, list(self._blocks(starts)))
         return out
 
     def _nat(self, context: EpochContext, rows: Any) -> float:
