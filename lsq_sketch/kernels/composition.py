@@ -225,10 +225,15 @@ def train_products(slices, second, seconds, starts, lefts):
 def train_products_gradient(slices, second, seconds, starts, by_lefts, by_slices, by_second):
     """Gradients of `train_products`: written to ``by_slices``, added to ``by_second``."""
     rows = slices.shape[0] // starts[seconds.size]
+    found = np.empty(second.shape[1:], np.float32)
     for g in range(seconds.size):
         a, b = rows * starts[g], rows * starts[g + 1]
         np.dot(by_lefts[a:b], second[seconds[g]].T, by_slices[a:b])
-        by_second[seconds[g]] += np.dot(slices[a:b].T, by_lefts[a:b])
+        np.dot(slices[a:b].T, by_lefts[a:b], found)
+        target = by_second[seconds[g]]  # in loops: array expressions take seconds to compile
+        for s in range(found.shape[0]):
+            for q in range(found.shape[1]):
+                target[s, q] += found[s, q]
 
 
 @njit(cache=True, nogil=True)
