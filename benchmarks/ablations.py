@@ -80,6 +80,13 @@ STUDIES = {
         model="dlrm",
         epochs=4,
     ),
+    "alternating-prior-clusters": Study(
+        "Alternating CCE: the same, where clusters are planted and rows are few",
+        ("synthetic:1000x100:clusters=16:zipf=1", "synthetic:3000x60:clusters=20"),
+        (*(f"alternating:first-prior={p}" for p in (0.6, 2.0, 8.0)), "pq"),
+        (16, 64),
+        decays=(0.1,),
+    ),
     "alternating-seeds": Study(
         "Alternating CCE: codebooks seeded anew, and how many chunks at once",
         (SYNTHETIC,),
