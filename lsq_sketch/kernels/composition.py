@@ -10,6 +10,9 @@ from numba import njit
 from .embedding import HALF, hash_bits
 from .factorization import dot
 
+SHORT = 8
+"""Floats below which a row is short."""
+
 
 @njit(cache=True, nogil=True)
 def hash_many(ids, functions, rows, buckets):
@@ -99,24 +102,60 @@ def weighted_sum_gradient(
 
 @njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
 def add_inner_products(left, right, target):
-    """``target += left @ right.T``, for small matrices; four rows at a time as far as it goes."""
-    count, size = right.shape
-    for i in range(target.shape[0]):
-        x = left[i]
+    """``target += left @ right.T``, for small matrices: two rows by four, as far as it goes."""
+    rows, (count, size) = target.shape[0], right.shape
+    for i in range(0, rows - 1, 2):
+        x, z = left[i], left[i + 1]
         for s in range(0, count - 3, 4):
             y0, y1, y2, y3 = right[s], right[s + 1], right[s + 2], right[s + 3]
-            t0 = t1 = t2 = t3 = np.float32(0)
+            t0 = t1 = t2 = t3 = u0 = u1 = u2 = u3 = np.float32(0)
             for q in range(size):
                 t0 += x[q] * y0[q]
                 t1 += x[q] * y1[q]
                 t2 += x[q] * y2[q]
                 t3 += x[q] * y3[q]
-            target[i, s] += t0
-            target[i, s + 1] += t1
-            target[i, s + 2] += t2
-            target[i, s + 3] += t3
+                u0 += z[q] * y0[q]
+                u1 += z[q] * y1[q]
+                u2 += z[q] * y2[q]
+                u3 += z[q] * y3[q]
+            into = target[i]
+            into[s], into[s + 1] = into[s] + t0, into[s + 1] + t1
+            into[s + 2], into[s + 3] = into[s + 2] + t2, into[s + 3] + t3
+            into = target[i + 1]
+            into[s], into[s + 1] = into[s] + u0, into[s + 1] + u1
+            into[s + 2], into[s + 3] = into[s + 2] + u2, into[s + 3] + u3
         for s in range(count - count % 4, count):
             target[i, s] += dot(x, right[s], size)
+            target[i + 1, s] += dot(z, right[s], size)
+    if rows % 2:
+        for s in range(count):
+            target[rows - 1, s] += dot(left[rows - 1], right[s], size)
+
+
+@njit(cache=True, nogil=True, fastmath={"contract"})
+def short_products_gradient(slopes, left, right, by_left, by_right):
+    """As `inner_products_gradient`, where rows are so short that vector code does not pay."""
+    count, size = right.shape
+    for q in range(size):
+        for s in range(0, count - 3, 4):
+            y0, y1, y2, y3 = right[s, q], right[s + 1, q], right[s + 2, q], right[s + 3, q]
+            t0 = t1 = t2 = t3 = np.float32(0)
+            for i in range(left.shape[0]):
+                x = left[i, q]
+                f0, f1, f2, f3 = slopes[i, s], slopes[i, s + 1], slopes[i, s + 2], slopes[i, s + 3]
+                by_left[i, q] += f0 * y0 + f1 * y1 + f2 * y2 + f3 * y3
+                t0 += f0 * x
+                t1 += f1 * x
+                t2 += f2 * x
+                t3 += f3 * x
+            by_right[s, q] += t0
+            by_right[s + 1, q] += t1
+            by_right[s + 2, q] += t2
+            by_right[s + 3, q] += t3
+        for s in range(count - count % 4, count):
+            for i in range(left.shape[0]):
+                by_left[i, q] += slopes[i, s] * right[s, q]
+                by_right[s, q] += slopes[i, s] * left[i, q]
 
 
 @njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
@@ -250,5 +289,8 @@ def train_gradients(pairs, thirds, lefts, third, gradients, by_lefts, by_third):
     """Add the gradients of `train_vectors` by both sides."""
     slopes = gradients.reshape((pairs.size, lefts.shape[1], third.shape[1]))
     for i in range(pairs.size):
-        pair, i3 = pairs[i], thirds[i]
-        inner_products_gradient(slopes[i], lefts[pair], third[i3], by_lefts[pair], by_third[i3])
+        own, pair, i3 = slopes[i], pairs[i], thirds[i]
+        if third.shape[2] < SHORT:
+            short_products_gradient(own, lefts[pair], third[i3], by_lefts[pair], by_third[i3])
+        else:
+            inner_products_gradient(own, lefts[pair], third[i3], by_lefts[pair], by_third[i3])

@@ -100,10 +100,11 @@ def test_products_of_small_matrices(seed, m, k, n):
     expected = found + left @ right.T
     composition.add_inner_products(left, right, found)
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
-    by_left, by_right = np.ones_like(left), np.ones_like(right)
-    composition.inner_products_gradient(found, left, right, by_left, by_right)
-    np.testing.assert_allclose(by_left, 1 + found @ right, rtol=1e-4, atol=1e-4)
-    np.testing.assert_allclose(by_right, 1 + found.T @ left, rtol=1e-4, atol=1e-4)
+    for add in (composition.inner_products_gradient, composition.short_products_gradient):
+        by_left, by_right = np.ones_like(left), np.ones_like(right)
+        add(found, left, right, by_left, by_right)
+        np.testing.assert_allclose(by_left, 1 + found @ right, rtol=1e-4, atol=1e-4)
+        np.testing.assert_allclose(by_right, 1 + found.T @ left, rtol=1e-4, atol=1e-4)
 
 
 @given(SIZES, seeds)
