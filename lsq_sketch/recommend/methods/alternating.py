@@ -224,7 +224,7 @@ class AlternatingEmbedding(GatherTable):
         rows = self._rows(context)
         ids = np.ascontiguousarray(rows.ids[:, context.field])
         order, starts = kernels.sort_by_id(ids, self.cardinality)
-        penalties = self._penalties(self._nat(context, rows) * self._prior(context))
+        penalties = self._penalties(self._nat(context, rows) * self._prior(context, len(rows)))
         expanded = np.empty((self.n_chunks, self.n_features, self.n_codewords), np.float32)
         for chunk in range(self.n_chunks):
             kernels.expand_codewords(self.codewords(chunk), penalties[chunk], expanded[chunk])
@@ -372,20 +372,27 @@ class AlternatingEmbedding(GatherTable):
         places = (np.arange(wanted) + context.rng.random()) * (len(train) / wanted)
         return train.subset(places.astype(np.int64))
 
-    def _chunks(self, epoch: int, rows: int) -> list[int]:
-        """Whose turn it is."""
+    def _turn(self, epoch: int) -> int:
+        """Reassignments before this one."""
+        return (epoch - self.options.first_epoch) // self.options.reassign_every
+
+    def _at_once(self, rows: int) -> int:
+        """How many chunks are reassigned after an epoch of so many rows."""
         at_once = self.options.chunks_at_once
         if at_once is None:
             work = self.cardinality * self.n_codewords * self.n_features
             at_once = int(WORK_A_ROW * self.dim * rows / (2 * work))
-        at_once = min(max(at_once, 1), self.n_chunks)
-        turn = (epoch - self.options.first_epoch) // self.options.reassign_every
-        return [(turn * at_once + c) % self.n_chunks for c in range(at_once)]
+        return min(max(at_once, 1), self.n_chunks)
 
-    def _prior(self, context: EpochContext) -> float:
+    def _chunks(self, epoch: int, rows: int) -> list[int]:
+        """Whose turn it is."""
+        at_once = self._at_once(rows)
+        return [(self._turn(epoch) * at_once + c) % self.n_chunks for c in range(at_once)]
+
+    def _prior(self, context: EpochContext, rows: int) -> float:
         """How strong the prior on popular codewords is."""
-        first = context.epoch == self.options.first_epoch
-        if first and not self._rows_suffice(context):
+        moves_first = self._turn(context.epoch) * self._at_once(rows) < self.n_chunks
+        if moves_first and not self._rows_suffice(context):
             return self.options.first_prior
         return self.options.popularity_prior
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tracemalloc
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -368,13 +369,17 @@ def test_penalties_decide_where_they_are_large(evaluation):
 
 
 def test_the_prior_is_stronger_at_first_where_rows_are_few():
-    """At the first reassignment only, and only with fewer rows an ID than ``enough_rows`` asks."""
+    """When a chunk moves first, and only with fewer rows an ID than ``enough_rows`` asks."""
     options = {"popularity_prior": 0.5, "first_prior": 3.0, "first_epoch": 2}
     model, data, place = seedable("gmf", options)
     few = data.train.subset(slice(0, 30 * 8 * 4 - 1))
-    found = [place.table._prior(context_of(model, few, place, epoch=e)) for e in (2, 3)]
+    found = [place.table._prior(context_of(model, few, place, epoch=e), 959) for e in (2, 3)]
     assert found == [3.0, 0.5]
-    assert place.table._prior(context_of(model, data.train, place, epoch=2)) == 0.5
+    assert place.table._prior(context_of(model, data.train, place, epoch=2), 4000) == 0.5
+    in_turn = place.table.options = replace(place.table.options, chunks_at_once=2)
+    assert in_turn.n_chunks == 4
+    contexts = [context_of(model, few, place, epoch=e) for e in (2, 3, 4)]
+    assert [place.table._prior(context, 959) for context in contexts] == [3.0, 3.0, 0.5]
 
 
 def test_a_stronger_prior_gathers_ids():
