@@ -82,8 +82,9 @@ class AlternatingOptions:
     max_rows_per_id : int
         Rows looked at for one ID; the others are taken to be like them. Bounds the memory.
     chunks_at_once : int or None
-        Chunks reassigned after an epoch, in turn; None: as many as take about the time of two
-        training epochs, so all unless codewords are very many.
+        Chunks reassigned after an epoch, in turn; None: all where IDs have rows enough (see
+        ``enough_rows``), else half, and fewer where codewords are so many that multiplying by
+        them would take longer than two training epochs.
     optimizer_state : {"keep", "reset"}
         Whether the optimiser's running means of the codebooks are set to zero when IDs move.
     seed_until : float
@@ -92,8 +93,8 @@ class AlternatingOptions:
     seeded_at_once : int
         Chunks seeded anew after an epoch, in turn.
     enough_rows : float
-        Nothing is seeded anew where IDs have fewer rows on average than this times ``dim``: their
-        rows do not tell what vector they should have.
+        IDs have rows enough if these are this times ``dim`` on average. With fewer, which do not
+        tell what vector an ID should have, nothing is seeded anew.
     """
 
     n_chunks: int = 4
@@ -228,7 +229,7 @@ class AlternatingEmbedding(GatherTable):
         expanded = np.empty((self.n_chunks, self.n_features, self.n_codewords), np.float32)
         for chunk in range(self.n_chunks):
             kernels.expand_codewords(self.codewords(chunk), penalties[chunk], expanded[chunk])
-        chunks = self._chunks(context.epoch, len(rows))
+        chunks = self._chunks(context, len(rows))
         pieces = list(self._blocks(starts))
 
         def move(piece: tuple[int, int]) -> int:
@@ -376,22 +377,24 @@ class AlternatingEmbedding(GatherTable):
         """Reassignments before this one."""
         return (epoch - self.options.first_epoch) // self.options.reassign_every
 
-    def _at_once(self, rows: int) -> int:
-        """How many chunks are reassigned after an epoch of so many rows."""
+    def _at_once(self, context: EpochContext, rows: int) -> int:
+        """How many chunks are reassigned after an epoch, of so many rows."""
         at_once = self.options.chunks_at_once
         if at_once is None:
             work = self.cardinality * self.n_codewords * self.n_features
             at_once = int(WORK_A_ROW * self.dim * rows / (2 * work))
+            if not self._rows_suffice(context):
+                at_once = min(at_once, -(-self.n_chunks // 2))
         return min(max(at_once, 1), self.n_chunks)
 
-    def _chunks(self, epoch: int, rows: int) -> list[int]:
+    def _chunks(self, context: EpochContext, rows: int) -> list[int]:
         """Whose turn it is."""
-        at_once = self._at_once(rows)
-        return [(self._turn(epoch) * at_once + c) % self.n_chunks for c in range(at_once)]
+        at_once = self._at_once(context, rows)
+        return [(self._turn(context.epoch) * at_once + c) % self.n_chunks for c in range(at_once)]
 
     def _prior(self, context: EpochContext, rows: int) -> float:
         """How strong the prior on popular codewords is."""
-        moves_first = self._turn(context.epoch) * self._at_once(rows) < self.n_chunks
+        moves_first = self._turn(context.epoch) * self._at_once(context, rows) < self.n_chunks
         if moves_first and not self._rows_suffice(context):
             return self.options.first_prior
         return self.options.popularity_prior

@@ -301,7 +301,10 @@ def test_one_field_ends_where_no_single_move_helps(name):
     """Brute force over every ID, chunk and codeword, with whole new scores for each."""
     task = "binary" if name == "gmf" else "regression"
     data = random_data(n=120, sizes=(6, 9), task=task)
-    options = {"evaluation": "exact", "n_chunks": 2, "popularity_prior": 0.0, "first_prior": 0.0}
+    options = {
+        "evaluation": "exact", "n_chunks": 2, "chunks_at_once": 2, "popularity_prior": 0.0,
+        "first_prior": 0.0,
+    }  # fmt: skip
     model = spread(make_model(name, (6, 9), 4, "alternating", 4, 0, options=options), 5)
     place = model.store.placed[1]
     while place.table.reassign(context_of(model, data.train, place)):
@@ -354,14 +357,14 @@ def test_ids_without_rows_stay_and_a_wide_margin_stops_all():
 
 @pytest.mark.parametrize("evaluation", ["exact", "quadratic"])
 def test_penalties_decide_where_they_are_large(evaluation):
-    model, train = trained(evaluation=evaluation, norm_penalty=1e6)
+    model, train = trained(evaluation=evaluation, norm_penalty=1e6, chunks_at_once=4)
     reassign(model, train)
     for table in model.tables:
         seen = np.unique(train.ids[:, model.tables.index(table)])
         for chunk in range(4):
             shortest = (table.codewords(chunk) ** 2).sum(axis=1).argmin()
             assert (table.assignments[seen, chunk] == shortest).all()
-    model, train = trained(evaluation=evaluation, first_prior=1e6)
+    model, train = trained(evaluation=evaluation, first_prior=1e6, chunks_at_once=4)
     table = model.tables[1]
     table.assignments[:30] = 2
     reassign(model, train)
@@ -373,13 +376,11 @@ def test_the_prior_is_stronger_at_first_where_rows_are_few():
     options = {"popularity_prior": 0.5, "first_prior": 3.0, "first_epoch": 2}
     model, data, place = seedable("gmf", options)
     few = data.train.subset(slice(0, 30 * 8 * 4 - 1))
-    found = [place.table._prior(context_of(model, few, place, epoch=e), 959) for e in (2, 3)]
-    assert found == [3.0, 0.5]
-    assert place.table._prior(context_of(model, data.train, place, epoch=2), 4000) == 0.5
-    in_turn = place.table.options = replace(place.table.options, chunks_at_once=2)
-    assert in_turn.n_chunks == 4
     contexts = [context_of(model, few, place, epoch=e) for e in (2, 3, 4)]
     assert [place.table._prior(context, 959) for context in contexts] == [3.0, 3.0, 0.5]
+    assert place.table._prior(context_of(model, data.train, place, epoch=2), 4000) == 0.5
+    place.table.options = replace(place.table.options, chunks_at_once=4)
+    assert [place.table._prior(context, 959) for context in contexts] == [3.0, 0.5, 0.5]
 
 
 def test_a_stronger_prior_gathers_ids():
@@ -477,12 +478,22 @@ def test_when_ids_move(options, expected, monkeypatch):
 
 
 def test_chunks_take_turns():
-    """Given, or as many as can be afforded: all here, one where codewords are very many."""
-    table = AlternatingEmbedding(50, 8, 6, options=AlternatingOptions(chunks_at_once=3))
-    assert [table._chunks(epoch, 100) for epoch in (1, 2, 3)] == [[0, 1, 2], [3, 0, 1], [2, 3, 0]]
-    assert AlternatingEmbedding(8451, 32, 64)._chunks(1, 80_000) == [0, 1, 2, 3]
-    many = AlternatingEmbedding(8451, 32, 4096, options=AlternatingOptions(first_epoch=2))
-    assert [many._chunks(epoch, 80_000) for epoch in range(2, 7)] == [[0], [1], [2], [3], [0]]
+    """Given; or all, half where rows are few, one where codewords are very many."""
+
+    def turns(cardinality, dim, n_codewords, rows, epochs, **options):
+        sizes = (cardinality, 3)
+        model = make_model("gmf", sizes, dim, "alternating", n_codewords, 0, options=options)
+        train = rows_of(np.random.default_rng(0), rows, sizes)
+        place = model.store.placed[0]
+        contexts = [context_of(model, train, place, epoch=epoch) for epoch in epochs]
+        return [place.table._chunks(context, rows) for context in contexts]
+
+    given = turns(50, 8, 6, 100, (1, 2, 3), chunks_at_once=3)
+    assert given == [[0, 1, 2], [3, 0, 1], [2, 3, 0]]
+    assert turns(50, 8, 6, 50 * 8 * 4, (1, 2)) == [[0, 1, 2, 3]] * 2
+    assert turns(50, 8, 6, 50 * 8 * 3, (1, 2, 3)) == [[0, 1], [2, 3], [0, 1]]
+    assert turns(50, 6, 6, 50, (1, 2), n_chunks=3) == [[0, 1], [2, 0]]
+    assert turns(8451, 32, 4096, 8000, range(2, 7), first_epoch=2) == [[0], [1], [2], [3], [0]]
     model, train = trained(chunks_at_once=1)
     before = model.tables[0].assignments.copy()
     reassign(model, train)
