@@ -26,7 +26,7 @@ STATES = ("keep", "reset")
 LARGEST_EXACT = 8
 """Codewords a chunk up to which each is tried on every row, where the choice is left to us."""
 
-WORK_A_ROW = 200
+WORK_A_ROW = 100
 """Multiplications of IDs by codewords in the time of two epochs, for each row and column."""
 
 ROWS_AT_ONCE = 8192
