@@ -297,7 +297,7 @@ def expand_ids(
 @njit(cache=True, nogil=True)
 def move_by_parabolas(
     slopes, scores, labels, bounds, weights, loss, curvature, damping, chunks, codebook, expanded,
-    penalties, margin, assigned,
+    penalties, margin, assigned, scratch, of_ids, costs,
 ):  # fmt: skip
     """Move each ID, chunk by chunk, to the codeword of least cost by the parabola of its loss.
 
@@ -315,6 +315,8 @@ def move_by_parabolas(
         Of all chunks; `expand_codewords` makes the second.
     assigned : (ids, chunks)
         Changed in place. IDs without rows stay.
+    scratch : (7, rows), of_ids : (ids, features), costs : (ids, K)
+        Overwritten: memory is the caller's, who can count it.
 
     Returns
     -------
@@ -322,26 +324,24 @@ def move_by_parabolas(
         Assignments that have changed.
     """
     seen = np.flatnonzero(bounds[1:] > bounds[:-1])
-    n_rows, n_codewords, width = scores.size, codebook.shape[1], codebook.shape[2]
+    width = codebook.shape[2]
     step = np.empty(width, np.float32)
-    losses, firsts = np.empty(n_rows, np.float32), np.empty(n_rows, np.float32)
-    seconds = np.empty(n_rows, np.float32)
+    losses, firsts, seconds = scratch[0], scratch[1], scratch[2]
+    trial, trial_labels = scratch[3], scratch[4]
+    trial_firsts, trial_seconds = scratch[5], scratch[6]
     parabolas(loss, curvature, scores, labels, losses, firsts, seconds)
     sums = np.empty(weights.size)
     sum_by_id(losses, bounds, sums)
-    of_ids = np.empty((seen.size, expanded.shape[1]), np.float32)
-    costs = np.empty((seen.size, n_codewords), np.float32)
+    of_seen, costs_of_seen = of_ids[: seen.size], costs[: seen.size]
     movers, targets = np.empty(seen.size, np.int64), np.empty(seen.size, np.int64)
-    trial, trial_labels = np.empty(n_rows, np.float32), np.empty(n_rows, np.float32)
-    trial_firsts, trial_seconds = np.empty(n_rows, np.float32), np.empty(n_rows, np.float32)
     moved = 0
     for chunk in chunks:
         first, codewords = chunk * width, codebook[chunk]
         own = assigned[:, chunk]
         expand_ids(
-            slopes, firsts, seconds, bounds, weights, damping, chunk, codewords, own, seen, of_ids
+            slopes, firsts, seconds, bounds, weights, damping, chunk, codewords, own, seen, of_seen
         )
-        np.dot(of_ids, expanded[chunk], costs)
+        np.dot(of_seen, expanded[chunk], costs_of_seen)
         count, n = 0, 0
         for s in range(seen.size):
             j = seen[s]

@@ -462,7 +462,9 @@ class AlternatingEmbedding(GatherTable):
         return kernels.move_by_parabolas(
             slopes, scores, labels, bounds, weights, loss, curvature, options.damping,
             np.array(chunks), codebook, expanded, penalties, options.margin,
-            self.assignments[first:stop],
+            self.assignments[first:stop], np.empty((7, len(scores)), np.float32),
+            np.empty((stop - first, self.n_features), np.float32),
+            np.empty((stop - first, self.n_codewords), np.float32),
         )  # fmt: skip
 
     def _exactly(self, costly: bool) -> bool:
