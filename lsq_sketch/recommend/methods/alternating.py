@@ -78,7 +78,8 @@ class AlternatingOptions:
         The same when IDs move for the first time, if they have few rows (see ``enough_rows``).
         Codebooks tell little by then: IDs are better gathered first, and parted later.
     max_rows : int or None
-        Rows looked at, spread evenly over all; None: all rows, of a memory map 2^22.
+        Rows looked at, spread evenly over all, which the others are taken to be like; None: all
+        rows, of a memory map 2^22.
     max_rows_per_id : int
         Rows looked at for one ID; the others are taken to be like them. Bounds the memory.
     chunks_at_once : int or None
@@ -337,6 +338,7 @@ class AlternatingEmbedding(GatherTable):
             chosen, bounds, weights = self._block_rows(order, starts, first, stop)
             if not len(chosen):
                 return
+            weights *= len(context.train) / len(rows)
             scores, slopes = context.model.field_slopes(
                 rows.ids.take(chosen, axis=0), rows.dense[chosen], context.field
             )
@@ -439,6 +441,7 @@ class AlternatingEmbedding(GatherTable):
         chosen, bounds, weights = self._block_rows(order, starts, first, stop)
         if not len(chosen):
             return 0
+        weights *= len(context.train) / len(rows)
         scores, by_vectors = model.field_slopes(
             rows.ids.take(chosen, axis=0), rows.dense[chosen], context.field
         )

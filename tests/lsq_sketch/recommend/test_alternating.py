@@ -457,6 +457,23 @@ def test_a_sample_of_rows():
     np.testing.assert_array_equal(before[outside], table.assignments[outside])
 
 
+@pytest.mark.parametrize("seeded", [False, True])
+def test_a_sampled_row_stands_for_the_others(seeded):
+    """Every row three times: a third of them gives what all give, penalties and all."""
+    found = []
+    for max_rows in (None, 500):
+        options = {"max_rows": max_rows, "norm_penalty": 2.0, "first_prior": 2.0}
+        model, data, place = seedable("gmf", options, n=500)
+        train = data.train.subset(np.repeat(np.arange(500), 3))
+        context = context_of(model, train, place)
+        if seeded:
+            place.table.seed_anew(context)
+        else:
+            place.table.reassign(context)
+        found.append(place.table.table())
+    np.testing.assert_allclose(found[0], found[1], atol=1e-4)
+
+
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
