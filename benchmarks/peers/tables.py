@@ -7,6 +7,7 @@ plain ways to write a line, it is the fastest of those that were tried.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 import torch
@@ -37,12 +38,12 @@ def linear_of(weight: Tensor, bias: Tensor | None = None) -> nn.Linear:
     return layer
 
 
-class PlainTable(nn.Module):
+class PlainTable(nn.Module, ABC):
     """IDs in, vectors out."""
 
+    @abstractmethod
     def trained(self) -> dict[str, Tensor]:
         """Trained numbers as ours are named and shaped."""
-        raise NotImplementedError
 
 
 class Full(PlainTable):

@@ -335,21 +335,15 @@ class AlternatingEmbedding(GatherTable):
 
         def expand(piece: tuple[int, int]) -> None:
             first, stop = piece
-            chosen, bounds, weights = self._block_rows(order, starts, first, stop)
-            if not len(chosen):
+            if starts[first] == starts[stop]:
                 return
-            weights *= len(context.train) / len(rows)
-            scores, slopes = context.model.field_slopes(
-                rows.ids.take(chosen, axis=0), rows.dense[chosen], context.field
+            slopes, scores, labels, bounds, weights = self._block(
+                context, rows, order, starts, first, stop
             )
             losses, firsts, seconds = (np.empty_like(scores) for _ in range(3))
-            kernels.parabolas(
-                loss, kernels.GAUSS_NEWTON, scores, rows.labels.take(chosen), losses, firsts,
-                seconds,
-            )  # fmt: skip
+            kernels.parabolas(loss, kernels.GAUSS_NEWTON, scores, labels, losses, firsts, seconds)
             kernels.expand_ids(
-                np.ascontiguousarray(slopes[:, context.column : context.column + self.dim]),
-                firsts, seconds, bounds, weights, self.options.damping, chunk,
+                slopes, firsts, seconds, bounds, weights, self.options.damping, chunk,
                 self.codewords(chunk), self.assignments[ids[first:stop], chunk],
                 np.arange(stop - first), out[first:stop],
             )  # fmt: skip
@@ -437,16 +431,12 @@ class AlternatingEmbedding(GatherTable):
         first: int,
         stop: int,
     ) -> int:
-        model, options = context.model, self.options
-        chosen, bounds, weights = self._block_rows(order, starts, first, stop)
-        if not len(chosen):
+        if starts[first] == starts[stop]:
             return 0
-        weights *= len(context.train) / len(rows)
-        scores, by_vectors = model.field_slopes(
-            rows.ids.take(chosen, axis=0), rows.dense[chosen], context.field
+        model, options = context.model, self.options
+        slopes, scores, labels, bounds, weights = self._block(
+            context, rows, order, starts, first, stop
         )
-        slopes = np.ascontiguousarray(by_vectors[:, context.column : context.column + self.dim])
-        labels = rows.labels.take(chosen)
         loss = SQUARED if model.loss == "squared" else LOGISTIC
         if self._exactly(model.scores_are_linear and model.loss == "logistic"):
             moved = 0
@@ -478,6 +468,24 @@ class AlternatingEmbedding(GatherTable):
         if self.options.evaluation == "auto":
             return costly and self.n_codewords <= LARGEST_EXACT
         return self.options.evaluation == "exact"
+
+    def _block(
+        self,
+        context: EpochContext,
+        rows: Any,
+        order: np.ndarray,
+        starts: np.ndarray,
+        first: int,
+        stop: int,
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Slopes, scores and labels of a block's rows, bounds of its IDs, weights of their rows."""
+        chosen, bounds, weights = self._block_rows(order, starts, first, stop)
+        scores, slopes = context.model.field_slopes(
+            rows.ids.take(chosen, axis=0), rows.dense[chosen], context.field
+        )
+        own = np.ascontiguousarray(slopes[:, context.column : context.column + self.dim])
+        weights *= len(context.train) / len(rows)  # of a sample each row stands for several
+        return own, scores, rows.labels.take(chosen), bounds, weights
 
     def _block_rows(
         self, order: np.ndarray, starts: np.ndarray, first: int, stop: int
