@@ -2,6 +2,9 @@
 
 Each pair of functions reads the vectors of a batch and adds the gradient by the parameters. Rows
 of a batch are taken in order, so that sums have one order.
+
+Functions of a few small matrices are inlined by LLVM, which leaves each its own ``fastmath``: a
+call with slices costs about as much as what is done with them.
 """
 
 import numpy as np
@@ -12,6 +15,9 @@ from .factorization import dot
 
 SHORT = 8
 """Floats below which a row is short."""
+
+DIGIT_BITS, ROW_BITS = 11, 31
+"""In the keys of tensor trains: of one of three digits of an ID below 2^31, and of a row."""
 
 
 @njit(cache=True, nogil=True)
@@ -100,9 +106,9 @@ def weighted_sum_gradient(
             by_weights[weight_rows[i], h] += dot(own, codebook[buckets[i, h]], dim)
 
 
-@njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
-def add_inner_products(left, right, target):
-    """``target += left @ right.T``, for small matrices: two rows by four, as far as it goes."""
+@njit(cache=True, nogil=True, fastmath={"reassoc", "contract"}, forceinline=True)
+def inner_products(left, right, target):
+    """``target = left @ right.T``, for small matrices: two rows by four, as far as it goes."""
     rows, (count, size) = target.shape[0], right.shape
     for i in range(0, rows - 1, 2):
         x, z = left[i], left[i + 1]
@@ -119,68 +125,116 @@ def add_inner_products(left, right, target):
                 u2 += z[q] * y2[q]
                 u3 += z[q] * y3[q]
             into = target[i]
-            into[s], into[s + 1] = into[s] + t0, into[s + 1] + t1
-            into[s + 2], into[s + 3] = into[s + 2] + t2, into[s + 3] + t3
+            into[s], into[s + 1], into[s + 2], into[s + 3] = t0, t1, t2, t3
             into = target[i + 1]
-            into[s], into[s + 1] = into[s] + u0, into[s + 1] + u1
-            into[s + 2], into[s + 3] = into[s + 2] + u2, into[s + 3] + u3
+            into[s], into[s + 1], into[s + 2], into[s + 3] = u0, u1, u2, u3
         for s in range(count - count % 4, count):
-            target[i, s] += dot(x, right[s], size)
-            target[i + 1, s] += dot(z, right[s], size)
+            target[i, s] = dot(x, right[s], size)
+            target[i + 1, s] = dot(z, right[s], size)
     if rows % 2:
         for s in range(count):
-            target[rows - 1, s] += dot(left[rows - 1], right[s], size)
+            target[rows - 1, s] = dot(left[rows - 1], right[s], size)
 
 
-@njit(cache=True, nogil=True, fastmath={"contract"})
-def short_products_gradient(slopes, left, right, by_left, by_right):
-    """As `inner_products_gradient`, where rows are so short that vector code does not pay."""
+@njit(cache=True, nogil=True, fastmath={"contract"}, forceinline=True)
+def add_by_column(slopes, left, right, by_left, by_right, s, q):
+    """Column ``q`` of `add_by_columns`, for rows ``s`` to ``s + 3`` of ``right``."""
+    y0, y1, y2, y3 = right[s, q], right[s + 1, q], right[s + 2, q], right[s + 3, q]
+    t0 = t1 = t2 = t3 = np.float32(0)
+    for i in range(left.shape[0]):
+        x = left[i, q]
+        f0, f1, f2, f3 = slopes[i, s], slopes[i, s + 1], slopes[i, s + 2], slopes[i, s + 3]
+        by_left[i, q] += f0 * y0 + f1 * y1 + f2 * y2 + f3 * y3
+        t0 += f0 * x
+        t1 += f1 * x
+        t2 += f2 * x
+        t3 += f3 * x
+    by_right[s, q] += t0
+    by_right[s + 1, q] += t1
+    by_right[s + 2, q] += t2
+    by_right[s + 3, q] += t3
+
+
+@njit(cache=True, nogil=True, fastmath={"contract"}, forceinline=True)
+def add_by_two_columns(slopes, left, right, by_left, by_right, s, q):
+    """Columns ``q`` and ``q + 1``, as `add_by_column`: slopes are read once for both."""
+    p = q + 1
+    y0, y1, y2, y3 = right[s, q], right[s + 1, q], right[s + 2, q], right[s + 3, q]
+    z0, z1, z2, z3 = right[s, p], right[s + 1, p], right[s + 2, p], right[s + 3, p]
+    t0 = t1 = t2 = t3 = u0 = u1 = u2 = u3 = np.float32(0)
+    for i in range(left.shape[0]):
+        x, w = left[i, q], left[i, p]
+        f0, f1, f2, f3 = slopes[i, s], slopes[i, s + 1], slopes[i, s + 2], slopes[i, s + 3]
+        by_left[i, q] += f0 * y0 + f1 * y1 + f2 * y2 + f3 * y3
+        by_left[i, p] += f0 * z0 + f1 * z1 + f2 * z2 + f3 * z3
+        t0 += f0 * x
+        t1 += f1 * x
+        t2 += f2 * x
+        t3 += f3 * x
+        u0 += f0 * w
+        u1 += f1 * w
+        u2 += f2 * w
+        u3 += f3 * w
+    by_right[s, q] += t0
+    by_right[s + 1, q] += t1
+    by_right[s + 2, q] += t2
+    by_right[s + 3, q] += t3
+    by_right[s, p] += u0
+    by_right[s + 1, p] += u1
+    by_right[s + 2, p] += u2
+    by_right[s + 3, p] += u3
+
+
+@njit(cache=True, nogil=True, fastmath={"contract"}, forceinline=True)
+def add_by_columns(slopes, left, right, by_left, by_right):
+    """As `add_by_left` and `add_by_right`, where rows are too short for vector code to pay."""
     count, size = right.shape
+    for s in range(0, count - 3, 4):
+        for q in range(0, size - 1, 2):
+            add_by_two_columns(slopes, left, right, by_left, by_right, s, q)
+        if size % 2:
+            add_by_column(slopes, left, right, by_left, by_right, s, size - 1)
     for q in range(size):
-        for s in range(0, count - 3, 4):
-            y0, y1, y2, y3 = right[s, q], right[s + 1, q], right[s + 2, q], right[s + 3, q]
-            t0 = t1 = t2 = t3 = np.float32(0)
-            for i in range(left.shape[0]):
-                x = left[i, q]
-                f0, f1, f2, f3 = slopes[i, s], slopes[i, s + 1], slopes[i, s + 2], slopes[i, s + 3]
-                by_left[i, q] += f0 * y0 + f1 * y1 + f2 * y2 + f3 * y3
-                t0 += f0 * x
-                t1 += f1 * x
-                t2 += f2 * x
-                t3 += f3 * x
-            by_right[s, q] += t0
-            by_right[s + 1, q] += t1
-            by_right[s + 2, q] += t2
-            by_right[s + 3, q] += t3
         for s in range(count - count % 4, count):
             for i in range(left.shape[0]):
                 by_left[i, q] += slopes[i, s] * right[s, q]
                 by_right[s, q] += slopes[i, s] * left[i, q]
 
 
-@njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
-def inner_products_gradient(slopes, left, right, by_left, by_right):
-    """Add the gradients of `add_inner_products` by both sides, given that by its target."""
+@njit(cache=True, nogil=True, fastmath={"reassoc", "contract"}, forceinline=True)
+def add_by_left(slopes, right, by_left):
+    """``by_left += slopes @ right``: four rows of ``right`` at a time, as far as it goes."""
     count, size = right.shape
-    for i in range(left.shape[0]):
-        x, gx = left[i], by_left[i]
+    for i in range(slopes.shape[0]):
+        gx = by_left[i]
         for s in range(0, count - 3, 4):
             f0, f1, f2, f3 = slopes[i, s], slopes[i, s + 1], slopes[i, s + 2], slopes[i, s + 3]
             y0, y1, y2, y3 = right[s], right[s + 1], right[s + 2], right[s + 3]
-            g0, g1, g2, g3 = by_right[s], by_right[s + 1], by_right[s + 2], by_right[s + 3]
             for q in range(size):
                 gx[q] += f0 * y0[q] + f1 * y1[q] + f2 * y2[q] + f3 * y3[q]
-            for q in range(size):
-                g0[q] += f0 * x[q]
-                g1[q] += f1 * x[q]
-                g2[q] += f2 * x[q]
-                g3[q] += f3 * x[q]
         for s in range(count - count % 4, count):
-            f0, y0, g0 = slopes[i, s], right[s], by_right[s]
+            f0, y0 = slopes[i, s], right[s]
             for q in range(size):
                 gx[q] += f0 * y0[q]
+
+
+@njit(cache=True, nogil=True, fastmath={"contract"}, forceinline=True)
+def add_by_right(slopes, left, by_right):
+    """``by_right += slopes.T @ left``, in order: four rows of ``left`` at a time."""
+    rows, size = left.shape
+    for i in range(0, rows - 3, 4):
+        x0, x1, x2, x3 = left[i], left[i + 1], left[i + 2], left[i + 3]
+        for s in range(slopes.shape[1]):
+            f0, f1, f2, f3 = slopes[i, s], slopes[i + 1, s], slopes[i + 2, s], slopes[i + 3, s]
+            gy = by_right[s]
             for q in range(size):
-                g0[q] += f0 * x[q]
+                gy[q] = gy[q] + f0 * x0[q] + f1 * x1[q] + f2 * x2[q] + f3 * x3[q]
+    for i in range(rows - rows % 4, rows):
+        x0 = left[i]
+        for s in range(slopes.shape[1]):
+            f0, gy = slopes[i, s], by_right[s]
+            for q in range(size):
+                gy[q] += f0 * x0[q]
 
 
 @njit(cache=True, nogil=True)
@@ -210,45 +264,51 @@ def project_rows_gradient(narrow, rows, projection, gradients, by_narrow, by_pro
                 target[c] += factor * gradient[c]
 
 
-@njit(cache=True, nogil=True)
-def train_digits(ids, n1, n2, n3, codes):
-    """Digits of IDs in mixed radix, the last changing fastest, as one number: second, first, third.
+@njit(cache=True, nogil=True, error_model="numpy")
+def train_keys(ids, n2, n3, keys):
+    """Digits of IDs in mixed radix, the third changing fastest, and rows, each in bits of its own.
 
-    Sorted by it, IDs with the same slice of the second core follow each other.
+    The second digit has the highest bits, then come the first, the third and the row. In sorted
+    keys, IDs with the same slice of the second core follow each other, among them those with the
+    same slice of the first.
     """
+    by2, by3 = np.float64(n2), np.float64(n3)  # quotients round down rightly; integers take longer
     for i in range(ids.size):
-        j = np.int64(ids[i])
-        upper = j // n3
-        i1 = upper // n2
-        codes[i] = ((upper - i1 * n2) * n1 + i1) * n3 + j - upper * n3
+        j = ids[i]
+        upper = np.int32(j / by3)
+        i1 = np.int32(upper / by2)
+        i2, i3 = np.int64(upper - i1 * n2), np.int64(j - upper * n3)
+        code = (i2 << 2 * DIGIT_BITS) | (np.int64(i1) << DIGIT_BITS) | i3
+        keys[i] = (code << ROW_BITS) | i
 
 
 @njit(cache=True, nogil=True)
-def train_pairs(codes, n1, n3, pairs, thirds, firsts, seconds, starts):
-    """What sorted `train_digits` have in common.
+def train_pairs(keys, places, pairs, thirds, firsts, seconds, starts):
+    """What sorted `train_keys` have in common.
 
-    ID ``i`` has the ``pairs[i]``-th of the different pairs of first and second digit, and the
-    third digit ``thirds[i]``; ``firsts[p]`` is the first digit of pair ``p``; pairs from
-    ``starts[g]`` to ``starts[g + 1]`` have ``seconds[g]`` as their second. Returns the numbers of
-    pairs and of second digits.
+    Row ``i`` has the ``places[i]``-th of the different IDs. Of these, the ``i``-th has the
+    ``pairs[i]``-th of the different pairs of first and second digit, and the third digit
+    ``thirds[i]``; ``firsts[p]`` is the first digit of pair ``p``; pairs from ``starts[g]`` to
+    ``starts[g + 1]`` have ``seconds[g]`` as their second. Returns the numbers of different IDs,
+    pairs and second digits; arrays have room for one entry more than there are keys.
     """
-    n_pairs, n_seconds = 0, 0
-    before = np.int64(-1)
-    for i in range(codes.size):
-        upper = codes[i] // n3
-        thirds[i] = codes[i] - upper * n3
-        if upper != before:
-            second = upper // n1
-            if n_seconds == 0 or second != seconds[n_seconds - 1]:
-                seconds[n_seconds] = second
-                starts[n_seconds] = n_pairs
-                n_seconds += 1
-            firsts[n_pairs] = upper - second * n1
-            n_pairs += 1
-            before = upper
-        pairs[i] = n_pairs - 1
+    digit, row = (1 << DIGIT_BITS) - 1, (1 << ROW_BITS) - 1
+    n_ids, n_pairs, n_seconds = 0, 0, 0
+    before = np.int64(-1)  # no code
+    for key in keys:
+        code = key >> ROW_BITS
+        changed = code ^ before
+        before = code
+        # written behind the last and counted if it is another, which leaves nothing to predict
+        seconds[n_seconds], starts[n_seconds] = (code >> 2 * DIGIT_BITS) & digit, n_pairs
+        n_seconds += (changed >> 2 * DIGIT_BITS) != 0
+        firsts[n_pairs] = (code >> DIGIT_BITS) & digit
+        n_pairs += (changed >> DIGIT_BITS) != 0
+        pairs[n_ids], thirds[n_ids] = n_pairs - 1, code & digit
+        n_ids += changed != 0
+        places[key & row] = n_ids - 1
     starts[n_seconds] = n_pairs
-    return n_pairs, n_seconds
+    return n_ids, n_pairs, n_seconds
 
 
 @njit(cache=True, nogil=True)
@@ -279,9 +339,8 @@ def train_products_gradient(slices, second, seconds, starts, by_lefts, by_slices
 def train_vectors(pairs, thirds, lefts, third, out):
     """Tensor-train vectors from ``lefts`` (pairs, d1 d2, r), products of the first two cores."""
     vectors = out.reshape((pairs.size, lefts.shape[1], third.shape[1]))
-    vectors[:] = np.float32(0)
     for i in range(pairs.size):
-        add_inner_products(lefts[pairs[i]], third[thirds[i]], vectors[i])
+        inner_products(lefts[pairs[i]], third[thirds[i]], vectors[i])
 
 
 @njit(cache=True, nogil=True)
@@ -289,8 +348,9 @@ def train_gradients(pairs, thirds, lefts, third, gradients, by_lefts, by_third):
     """Add the gradients of `train_vectors` by both sides."""
     slopes = gradients.reshape((pairs.size, lefts.shape[1], third.shape[1]))
     for i in range(pairs.size):
-        own, pair, i3 = slopes[i], pairs[i], thirds[i]
-        if third.shape[2] < SHORT:
-            short_products_gradient(own, lefts[pair], third[i3], by_lefts[pair], by_third[i3])
+        p, k = pairs[i], thirds[i]
+        if third.shape[2] < SHORT:  # chosen here: slices that pass through two calls are not free
+            add_by_columns(slopes[i], lefts[p], third[k], by_lefts[p], by_third[k])
         else:
-            inner_products_gradient(own, lefts[pair], third[i3], by_lefts[pair], by_third[i3])
+            add_by_left(slopes[i], third[k], by_lefts[p])
+            add_by_right(slopes[i], lefts[p], by_third[k])

@@ -11,7 +11,7 @@ import numpy as np
 from ...kernels import composition as kernels
 from ...kernels.composition import add_rows
 from ...rng import generator
-from .base import ComposedTable, Parameter, distinct, sum_by_id
+from .base import ComposedTable, Parameter, sum_by_id
 
 START_SCALE = 0.65
 """Starting values of cores, beside those that give vectors of the usual size."""
@@ -74,9 +74,7 @@ class TensorTrain(ComposedTable):
 
     def forward(self, ids: np.ndarray) -> tuple[np.ndarray, Any]:
         """Vectors of a batch, and the products of the first two cores that it needs."""
-        codes = np.empty(len(ids), np.int64)
-        kernels.train_digits(ids, *self.radices, codes)
-        batch = self._products(*distinct(codes))
+        batch = self._products(ids)
         out = np.empty((len(batch.pairs), self.dim), np.float32)
         third = self.parameters["third"].value
         kernels.train_vectors(batch.pairs, batch.thirds, batch.lefts, third, out)
@@ -86,7 +84,7 @@ class TensorTrain(ComposedTable):
         """Add the gradients by the cores."""
         first, second, third = self._cores()
         summed = sum_by_id(kept.places, len(kept.pairs), gradients)
-        by_lefts = np.zeros_like(kept.lefts)
+        by_lefts = np.zeros(kept.lefts.shape, np.float32)
         kernels.train_gradients(
             kept.pairs, kept.thirds, kept.lefts, third.value, summed, by_lefts, third.gradient
         )
@@ -98,20 +96,23 @@ class TensorTrain(ComposedTable):
         flat = first.gradient.reshape(len(first.gradient), -1)
         add_rows(flat, kept.firsts, by_slices.reshape(len(kept.firsts), -1))
 
-    def _products(self, codes: np.ndarray, places: np.ndarray) -> _Batch:
-        n1, _, n3 = self.radices
+    def _products(self, ids: np.ndarray) -> _Batch:
         (d1, d2, _), r = self.factors, self.rank
-        pairs, thirds, firsts, seconds = np.empty((4, len(codes)), np.int64)
-        starts = np.empty(len(codes) + 1, np.int64)
-        n_pairs, n_seconds = kernels.train_pairs(
-            codes, n1, n3, pairs, thirds, firsts, seconds, starts
-        )
+        keys = np.empty(len(ids), np.int64)
+        kernels.train_keys(ids, *self.radices[1:], keys)
+        keys.sort()
+        found = np.empty((6, len(ids) + 1), np.int64)
+        n_ids, n_pairs, n_seconds = kernels.train_pairs(keys, *found)
+        places, pairs, thirds, firsts, seconds, starts = found
         firsts, seconds = firsts[:n_pairs], seconds[:n_seconds]
         slices = self.parameters["first"].value.take(firsts, axis=0).reshape(-1, r)
         products = np.empty((len(slices), d2 * r), np.float32)
         kernels.train_products(slices, self.parameters["second"].value, seconds, starts, products)
         lefts = products.reshape(n_pairs, d1 * d2, r)
-        return _Batch(places, pairs, thirds, firsts, seconds, starts, slices, lefts)
+        return _Batch(
+            places[: len(ids)], pairs[:n_ids], thirds[:n_ids], firsts, seconds, starts,
+            slices, lefts,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -121,7 +122,7 @@ class _Batch:
     Attributes
     ----------
     places : ndarray of int64, shape (n,)
-        Where among the different IDs, sorted by `kernels.train_digits`, each ID of the batch is.
+        Where among the different IDs, in the order of `kernels.train_keys`, each of the batch is.
     pairs, thirds, firsts, seconds, starts : ndarray of int64
         As `kernels.train_pairs` gives them.
     slices : ndarray of float32, shape (pairs d1, r)

@@ -90,36 +90,48 @@ def test_distinct_ids(ids, repeats):
     np.testing.assert_array_equal(places, inverse)
 
 
-@given(seeds, st.integers(1, 6), st.integers(0, 9), st.integers(1, 20))
+@given(seeds, st.integers(1, 9), st.integers(0, 9), st.integers(1, 20))
 def test_products_of_small_matrices(seed, m, k, n):
-    """Four rows at a time, and the rest: 0 to 9 of them."""
+    """Four rows at a time, and the rest: up to 9 of them."""
     rng = np.random.default_rng(seed)
-    left, right, found = (
+    left, right, slopes = (
         rng.standard_normal(shape).astype(np.float32) for shape in ((m, n), (k, n), (m, k))
     )
-    expected = found + left @ right.T
-    composition.add_inner_products(left, right, found)
-    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
-    for add in (composition.inner_products_gradient, composition.short_products_gradient):
-        by_left, by_right = np.ones_like(left), np.ones_like(right)
-        add(found, left, right, by_left, by_right)
-        np.testing.assert_allclose(by_left, 1 + found @ right, rtol=1e-4, atol=1e-4)
-        np.testing.assert_allclose(by_right, 1 + found.T @ left, rtol=1e-4, atol=1e-4)
+    found = np.full((m, k), np.nan, np.float32)
+    composition.inner_products(left, right, found)
+    np.testing.assert_allclose(found, left @ right.T, rtol=1e-4, atol=1e-4)
+    columns = np.ones_like(left), np.ones_like(right)
+    composition.add_by_columns(slopes, left, right, *columns)
+    rows = np.ones_like(left), np.ones_like(right)
+    composition.add_by_left(slopes, right, rows[0])
+    composition.add_by_right(slopes, left, rows[1])
+    for by_left, by_right in (columns, rows):
+        np.testing.assert_allclose(by_left, 1 + slopes @ right, rtol=1e-4, atol=1e-4)
+        np.testing.assert_allclose(by_right, 1 + slopes.T @ left, rtol=1e-4, atol=1e-4)
 
 
-@given(SIZES, seeds)
-def test_digits_and_pairs_of_tensor_trains(sizes, seed):
-    """Each ID's digits can be told from its pair, and no pair is there twice."""
-    table = registry()["tensor-train"](*sizes, rng=seed)
-    n1, n2, n3 = table.radices
-    ids = np.random.default_rng(seed).integers(0, table.cardinality, 30)
-    batch = table.forward(ids.astype(np.int32))[1]
-    seconds = np.repeat(batch.seconds, np.diff(batch.starts[: len(batch.seconds) + 1]))
-    uppers = batch.firsts * n2 + seconds
-    assert len(set(uppers.tolist())) == len(uppers)
-    found = uppers[batch.pairs] * n3 + batch.thirds
-    np.testing.assert_array_equal(found[batch.places], ids)
-    assert batch.firsts.max() < n1
+@given(st.integers(1, 2**31 - 1), seeds, st.integers(0, 20))
+def test_keys_of_tensor_trains(cardinality, seed, n):
+    """Digits as by division of integers, up to the last ID; sorted, equal digits lie together."""
+    _, n2, n3 = balanced_radices(cardinality)
+    drawn = np.random.default_rng(seed).integers(0, cardinality, n)
+    ids = np.array([0, *drawn, *drawn[:5], cardinality - 1], np.int32)
+    keys = np.empty(len(ids), np.int64)
+    composition.train_keys(ids, n2, n3, keys)
+    fields = [(keys >> shift) & 2047 for shift in (53, 42, 31)]
+    wide = ids.astype(np.int64)
+    expected = (wide // n3) % n2, wide // (n2 * n3), wide % n3
+    np.testing.assert_array_equal(fields, expected)
+    np.testing.assert_array_equal(keys & (2**31 - 1), np.arange(len(ids)))
+    keys.sort()
+    found = np.empty((6, len(ids) + 1), np.int64)
+    n_ids, n_pairs, n_seconds = composition.train_pairs(keys, *found)
+    counts = len(set(ids.tolist())), len(set((wide // n3).tolist())), len(set(expected[0].tolist()))
+    assert (n_ids, n_pairs, n_seconds) == counts
+    places, pairs, thirds, firsts, seconds, starts = found
+    groups = np.repeat(seconds[:n_seconds], np.diff(starts[: n_seconds + 1]))
+    back = (firsts[:n_pairs] * n2 + groups)[pairs[:n_ids]] * n3 + thirds[:n_ids]
+    np.testing.assert_array_equal(back[places[: len(ids)]], ids)
 
 
 @pytest.mark.parametrize("method", TWINS)
