@@ -4,14 +4,14 @@ import numpy as np
 from numba import njit
 
 from .embedding import HALF
+from .nearest import POINT_BLOCK, nearest_of_block
 
 UNIFORM, SPREAD, WARM = 0, 1, 2
 
 SEED_BLOCK = 256
-POINT_BLOCK = 64
 
 
-@njit(cache=True, nogil=True, fastmath={"nnan", "nsz", "contract"})
+@njit(cache=True, nogil=True, fastmath={"contract"})
 def nearest_centroid(points, centroids, start, stop, labels):
     """Nearest centroid of points ``start:stop``, the first of several equal ones.
 
@@ -19,9 +19,7 @@ def nearest_centroid(points, centroids, start, stop, labels):
     each point. Distances are compared without the point's own squared length.
     """
     d = points.shape[1]
-    columns = np.empty((d, POINT_BLOCK), np.float32)
-    to = np.empty(POINT_BLOCK, np.float32)
-    smallest = np.empty(POINT_BLOCK, np.float32)
+    columns = np.zeros((d, POINT_BLOCK), np.float32)
     best = np.empty(POINT_BLOCK, np.int32)
     norms = np.zeros(centroids.shape[0], np.float32)
     for k in range(centroids.shape[0]):
@@ -32,30 +30,7 @@ def nearest_centroid(points, centroids, start, stop, labels):
         for t in range(d):
             for i in range(size):
                 columns[t, i] = np.float32(-2) * points[begin + i, t]
-        for k in range(centroids.shape[0]):
-            for i in range(size):
-                to[i] = norms[k]
-            t = 0
-            while t + 4 <= d:
-                x0, x1, x2, x3 = columns[t], columns[t + 1], columns[t + 2], columns[t + 3]
-                c0, c1 = centroids[k, t], centroids[k, t + 1]
-                c2, c3 = centroids[k, t + 2], centroids[k, t + 3]
-                for i in range(size):
-                    to[i] += c0 * x0[i] + c1 * x1[i] + c2 * x2[i] + c3 * x3[i]
-                t += 4
-            while t < d:
-                x0, c0 = columns[t], centroids[k, t]
-                for i in range(size):
-                    to[i] += c0 * x0[i]
-                t += 1
-            label = np.int32(k)
-            if k == 0:
-                smallest[:size] = to[:size]
-                best[:size] = label
-            for i in range(size):
-                closer = to[i] < smallest[i]
-                smallest[i] = to[i] if closer else smallest[i]
-                best[i] = label if closer else best[i]
+        nearest_of_block(columns, norms, centroids, best)
         labels[begin:stop][:size] = best[:size]
 
 

@@ -8,6 +8,8 @@ once a batch (`locate`) and used for reading, for adding gradients and for the o
 import numpy as np
 from numba import njit
 
+from .slices import add_slices, add_to_slices
+
 (
     FIELD,  # which column of the IDs
     KIND,  # DIRECT, HASHED or STORED
@@ -54,33 +56,33 @@ def locate(ids, start, stop, terms, coefficients, assignments, offsets):
     """
     n = stop - start
     keys = np.empty(n, np.uint64)  # unsigned, or each look-up asks whether it counts from the end
-    field = -1
-    for t in range(terms.shape[0]):
-        term = terms[t]
-        first, stride, rows = term[START], term[STRIDE], term[ROWS]
-        if term[FIELD] != field:
-            field = term[FIELD]
+    before = -1
+    for t in range(terms.shape[0]):  # without views, which count references
+        field, kind = terms[t, FIELD], terms[t, KIND]
+        first, stride, rows = terms[t, START], terms[t, STRIDE], terms[t, ROWS]
+        if field != before:
+            before = field
             for i in range(n):
                 keys[i] = np.uint64(ids[start + i, field])
-        out = offsets[t]
-        if term[KIND] == HASHED:
+        if kind == HASHED:
             a, b = coefficients[t, 0], coefficients[t, 1]
             for i in range(n):
                 bucket = (hash_bits(a, b, keys[i]) * np.uint64(rows)) >> HALF
-                out[i] = first + np.int64(bucket) * stride
-        elif term[KIND] == STORED:
-            codes, state_stride = assignments[term[STATE] :], np.uint64(term[STATE_STRIDE])
+                offsets[t, i] = first + np.int64(bucket) * stride
+        elif kind == STORED:
+            state, state_stride = np.uint64(terms[t, STATE]), np.uint64(terms[t, STATE_STRIDE])
             for i in range(n):
-                out[i] = first + np.int64(codes[keys[i] * state_stride]) * stride
+                code = assignments[state + keys[i] * state_stride]
+                offsets[t, i] = first + np.int64(code) * stride
         else:
-            divisor = term[DIVISOR]
+            divisor = terms[t, DIVISOR]
             for i in range(n):
                 j = np.int64(keys[i])
                 if divisor != 1:
                     j = j // divisor
                 if j >= rows:
                     j = j % rows
-                out[i] = first + j * stride
+                offsets[t, i] = first + j * stride
 
 
 @njit(cache=True, nogil=True)
@@ -88,8 +90,8 @@ def gather_rows(values, offsets, terms, start, stop, vectors):
     """Vectors of the located rows ``start`` to ``stop``, added to ``vectors`` from its row 0 on."""
     for t in range(terms.shape[0]):
         width, column, field = terms[t, WIDTH], terms[t, COLUMN], terms[t, FIELD]
-        where = offsets[t]
         if terms[t, CIRCLE] > 0:
+            where = offsets[t]
             end = terms[t, START] + terms[t, CIRCLE]
             for i in range(start, stop):
                 target = vectors[i - start, field, column : column + width]
@@ -100,11 +102,7 @@ def gather_rows(values, offsets, terms, start, stop, vectors):
                 for c in range(before, width):
                     target[c] += values[terms[t, START] + c - before]
             continue
-        for i in range(start, stop):
-            target = vectors[i - start, field, column : column + width]
-            source = values[where[i] : where[i] + width]
-            for c in range(width):
-                target[c] += source[c]
+        add_slices(values, offsets, t, start, stop, vectors, field, column, width)
 
 
 @njit(cache=True, nogil=True)
@@ -118,12 +116,13 @@ def gather(values, offsets, terms, n, vectors):
 @njit(cache=True, nogil=True)
 def scatter(gradient, offsets, terms, n, vector_gradients):
     """Add the gradients of the vectors (n, fields, columns) to the slices they came from."""
+    ones = np.ones(n, np.float32)
     for start in range(0, n, ROW_BLOCK):
         stop = min(n, start + ROW_BLOCK)
         for t in range(terms.shape[0]):
             width, column, field = terms[t, WIDTH], terms[t, COLUMN], terms[t, FIELD]
-            where = offsets[t]
             if terms[t, CIRCLE] > 0:
+                where = offsets[t]
                 end = terms[t, GRADIENT_START] + terms[t, CIRCLE]
                 for i in range(start, stop):
                     source = vector_gradients[i, field, column : column + width]
@@ -134,8 +133,5 @@ def scatter(gradient, offsets, terms, n, vector_gradients):
                     for c in range(before, width):
                         gradient[terms[t, GRADIENT_START] + c - before] += source[c]
                 continue
-            for i in range(start, stop):
-                source = vector_gradients[i, field, column : column + width]
-                target = gradient[where[i] : where[i] + width]
-                for c in range(width):
-                    target[c] += source[c]
+            rows = vector_gradients[start:stop]
+            add_to_slices(gradient, offsets, t, ones, start, stop, rows, field, column, width)

@@ -14,6 +14,7 @@ from .embedding import (
     locate,
 )
 from .optimizers import apply_step, touch
+from .slices import add_to_slices
 
 SQUARED, LOGISTIC = 0, 1
 
@@ -199,12 +200,12 @@ def scatter_products(gradient, offsets, terms, start, stop, dim, vectors, slopes
     """
     for t in range(terms.shape[0]):
         width, column, field = terms[t, WIDTH], terms[t, COLUMN], terms[t, FIELD]
-        where = offsets[t]
         if column >= dim:
             for i in range(start, stop):
-                gradient[where[i]] += slopes[i]
+                gradient[offsets[t, i]] += slopes[i]
             continue
         if terms[t, CIRCLE] > 0:
+            where = offsets[t]
             end = terms[t, GRADIENT_START] + terms[t, CIRCLE]
             for i in range(start, stop):
                 slope = slopes[i]
@@ -216,12 +217,7 @@ def scatter_products(gradient, offsets, terms, start, stop, dim, vectors, slopes
                 for c in range(before, width):
                     gradient[terms[t, GRADIENT_START] + c - before] += slope * source[c]
             continue
-        for i in range(start, stop):
-            slope = slopes[i]
-            source = vectors[i - start, 1 - field, column : column + width]
-            target = gradient[where[i] : where[i] + width]
-            for c in range(width):
-                target[c] += slope * source[c]
+        add_to_slices(gradient, offsets, t, slopes, start, stop, vectors, 1 - field, column, width)
 
 
 @njit(cache=True, nogil=True)

@@ -68,4 +68,5 @@ def rectify_gradient(outputs, gradients):
     for i in range(outputs.shape[0]):
         out, gradient = outputs[i], gradients[i]
         for c in range(out.size):
-            gradient[c] = gradient[c] if out[c] > zero else zero
+            value = gradient[c]  # read in any case: LLVM does not vectorise reads under a condition
+            gradient[c] = value if out[c] > zero else zero

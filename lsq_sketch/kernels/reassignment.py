@@ -10,14 +10,18 @@ from numba import njit
 
 from .embedding import FIELD, gather, locate
 from .factorization import SQUARED, dot, exponential, exponential_single, log_one_plus_single
+from .products import gram_and_sum, multiply, whole_blocks
 
 GAUSS_NEWTON, MAJORIZER = 0, 1
 
 FACTORS_A_LOGARITHM = 512
 """Factors up to 2 whose product does not overflow."""
 
-ROWS_A_BLOCK = 256
+ROWS_A_BLOCK = 512
 """Rows whose two vectors stay in the cache."""
+
+IDS_AT_ONCE = 32
+"""IDs whose costs stay in the cache until the least is found."""
 
 COSTS_AT_ONCE = 16
 """Costs whose least is found in registers."""
@@ -231,17 +235,15 @@ def expand_codewords(codewords, penalties, expanded):
 
     ``expanded`` is (features, K); `expand_ids` gives the other factor.
     """
-    n_codewords, width = codewords.shape
-    for k in range(n_codewords):
-        f = 0
-        for a in range(width):
-            for b in range(a + 1):
-                expanded[f, k] = codewords[k, a] * codewords[k, b]
-                f += 1
-        for a in range(width):
-            expanded[f, k] = codewords[k, a]
+    width = codewords.shape[1]
+    columns = codewords.T.copy()
+    f = 0
+    for a in range(width):
+        for b in range(a + 1):
+            expanded[f] = columns[a] * columns[b]
             f += 1
-        expanded[f, k] = penalties[k]
+    expanded[f : f + width] = columns
+    expanded[f + width] = penalties
 
 
 @njit(cache=True, nogil=True, fastmath={"contract"})
@@ -256,27 +258,18 @@ def expand_ids(
     """
     width = codewords.shape[1]
     first = chunk * width
-    H = np.empty((width, width), np.float32)
+    whole = whole_blocks(width)
+    H, g = np.empty((whole, whole), np.float32), np.empty(whole, np.float32)
     flat = H.reshape(-1)
     kept = np.empty(width * (width + 1) // 2, np.int64)
     f = 0
     for a in range(width):
         for b in range(a + 1):
-            kept[f] = a * width + b
+            kept[f] = a * whole + b
             f += 1
-    g = np.empty(width, np.float32)
     for s in range(chosen.size):
         j = chosen[s]
-        H[:] = np.float32(0)
-        g[:] = np.float32(0)
-        for i in range(bounds[j], bounds[j + 1]):
-            row = slopes[i, first : first + width]
-            slope, second = firsts[i], seconds[i]
-            for a in range(width):
-                g[a] += slope * row[a]
-                scaled, into = second * row[a], H[a]
-                for b in range(width):
-                    into[b] += scaled * row[b]
+        gram_and_sum(slopes, bounds[j], bounds[j + 1], first, seconds, firsts, width, H, g)
         weight = np.float32(weights[j])
         damped = np.float32(weights[j] * damping)
         present = codewords[assigned[j]]
@@ -292,6 +285,43 @@ def expand_ids(
         for f in range(kept.size):
             out[s, f] = damped * flat[kept[f]]
         out[s, kept.size + width] = np.float32(1)
+
+
+@njit(cache=True, nogil=True)
+def least_costs(of_ids, expanded, costs, best):
+    """``best[i]``: the codeword of least cost for row ``i`` of ``of_ids``, ties to the first.
+
+    Parameters
+    ----------
+    of_ids : (n, features), expanded : (features, K)
+        From `expand_ids` and `expand_codewords`.
+    costs : (`IDS_AT_ONCE`, K)
+        Scratch.
+    best : (n,)
+        Of any integers.
+    """
+    for start in range(0, of_ids.shape[0], IDS_AT_ONCE):
+        stop = min(start + IDS_AT_ONCE, of_ids.shape[0])
+        multiply(of_ids[start:stop], expanded, costs[: stop - start])
+        for i in range(start, stop):
+            best[i] = _least(costs[i - start])
+
+
+@njit(cache=True, nogil=True, fastmath={"nnan", "nsz"})
+def _least(cost):
+    """Where the first least entry is; anywhere if there are not-a-numbers."""
+    n = cost.size
+    least, begin = cost[0], 0
+    for start in range(0, n, COSTS_AT_ONCE):
+        here = cost[start]
+        for k in range(start + 1, min(n, start + COSTS_AT_ONCE)):
+            here = min(here, cost[k])
+        if here < least:
+            least, begin = here, start
+    best = begin
+    while best < n - 1 and cost[best] > least:
+        best += 1
+    return best
 
 
 @njit(cache=True, nogil=True)
@@ -315,7 +345,7 @@ def move_by_parabolas(
         Of all chunks; `expand_codewords` makes the second.
     assigned : (ids, chunks)
         Changed in place. IDs without rows stay.
-    scratch : (7, rows), of_ids : (ids, features), costs : (ids, K)
+    scratch : (7, rows), of_ids : (ids, features), costs : (`IDS_AT_ONCE`, K)
         Overwritten: memory is the caller's, who can count it.
 
     Returns
@@ -332,7 +362,7 @@ def move_by_parabolas(
     parabolas(loss, curvature, scores, labels, losses, firsts, seconds)
     sums = np.empty(weights.size)
     sum_by_id(losses, bounds, sums)
-    of_seen, costs_of_seen = of_ids[: seen.size], costs[: seen.size]
+    of_seen, wanted = of_ids[: seen.size], np.empty(seen.size, np.int64)
     movers, targets = np.empty(seen.size, np.int64), np.empty(seen.size, np.int64)
     moved = 0
     for chunk in chunks:
@@ -341,13 +371,12 @@ def move_by_parabolas(
         expand_ids(
             slopes, firsts, seconds, bounds, weights, damping, chunk, codewords, own, seen, of_seen
         )
-        np.dot(of_seen, expanded[chunk], costs_of_seen)
+        least_costs(of_seen, expanded[chunk], costs, wanted)
         count, n = 0, 0
         for s in range(seen.size):
             j = seen[s]
-            old = np.int64(own[j])
-            best = _least(costs[s])
-            if not costs[s, best] < costs[s, old] - np.float32(margin):
+            old, best = np.int64(own[j]), wanted[s]
+            if best == old:
                 continue
             movers[count], targets[count] = j, best
             count += 1
@@ -380,20 +409,3 @@ def move_by_parabolas(
                 moved += 1
             n = end
     return moved
-
-
-@njit(cache=True, nogil=True, fastmath={"nnan", "nsz"})
-def _least(cost):
-    """Where the first least entry is; anywhere if there are not-a-numbers."""
-    n = cost.size
-    least, begin = cost[0], 0
-    for start in range(0, n, COSTS_AT_ONCE):
-        here = cost[start]
-        for k in range(start + 1, min(n, start + COSTS_AT_ONCE)):
-            here = min(here, cost[k])
-        if here < least:
-            least, begin = here, start
-    best = begin
-    while best < n - 1 and cost[best] > least:
-        best += 1
-    return best

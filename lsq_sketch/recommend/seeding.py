@@ -26,7 +26,7 @@ def seed_codewords(
     Parameters
     ----------
     features : ndarray of float32, shape (n, width (width + 3) / 2 + 1)
-        Of the sampled IDs; the last column is not read.
+        Of the sampled IDs; the last column is 1.
     n_codewords : int
     precision : float
         Times half the squared length of a vector, added to each ID's loss; positive.
@@ -63,13 +63,42 @@ def seed_codewords(
     for _ in range(LOSS_ROUNDS):
         penalties = _penalties(codewords, labels, precision, prior)
         reassignment.expand_codewords(codewords, penalties, expanded)
-        labels = _least_cost(features, expanded)
+        labels = least_cost(features, expanded)
         together = _indicator(labels, n_codewords) @ features.astype(np.float64)
         of_clusters, their_slopes = quadratic_parts(together)
         used = np.bincount(labels, minlength=n_codewords) > 0
         solved = -np.linalg.solve(of_clusters[used] + ridge, their_slopes[used, :, None])
         codewords[used] = solved[:, :, 0]
     return codewords, _penalties(codewords, labels, precision, prior)
+
+
+def least_cost(features: np.ndarray, expanded: np.ndarray) -> np.ndarray:
+    """The codeword of least cost for each parabola.
+
+    Parameters
+    ----------
+    features : ndarray of float32, shape (n, width (width + 3) / 2 + 1)
+        The last column is 1.
+    expanded : ndarray of float32, shape (width (width + 3) / 2 + 1, n_codewords)
+        From `lsq_sketch.kernels.reassignment.expand_codewords`.
+
+    Returns
+    -------
+    ndarray of int32, shape (n,)
+        Ties go to the first.
+
+    Examples
+    --------
+    Parabolas ``c^2 / 2 - c`` and ``c^2 / 2 + c``, and codewords -1 and 1:
+
+    >>> expanded = np.float32([[1, 1], [-1, 1], [0, 0]])
+    >>> least_cost(np.float32([[0.5, -1, 1], [0.5, 1, 1]]), expanded).tolist()
+    [1, 0]
+    """
+    labels = np.empty(len(features), np.int32)
+    costs = np.empty((reassignment.IDS_AT_ONCE, expanded.shape[1]), np.float32)
+    reassignment.least_costs(features, expanded, costs, labels)
+    return labels
 
 
 def quadratic_parts(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -99,13 +128,6 @@ def _penalties(
     lengths = (codewords.astype(np.float64) ** 2).sum(axis=1)
     penalties: np.ndarray = precision / 2 * lengths - prior * np.log(shares)
     return penalties
-
-
-def _least_cost(features: np.ndarray, expanded: np.ndarray) -> np.ndarray:
-    weights = features.copy()
-    weights[:, -1] = 1
-    labels: np.ndarray = (weights @ expanded).argmin(axis=1).astype(np.int32)
-    return labels
 
 
 def _indicator(labels: np.ndarray, n_codewords: int) -> sp.csr_array:

@@ -13,7 +13,7 @@ from ...kernels import reassignment as kernels
 from ...kernels.factorization import LOGISTIC, SQUARED
 from ...rng import generator
 from ...threads import for_each, single_threaded_blas
-from ..seeding import seed_codewords
+from ..seeding import least_cost, seed_codewords
 from .base import GatherTable, Term, chunk_width, random_codebook
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ ROWS_AT_ONCE = 8192
 """Rows of a block of IDs, unless one ID has more."""
 
 FLOATS_AT_ONCE = 1 << 20
-"""Costs and coefficients of a block of IDs."""
+"""Coefficients of a block of IDs."""
 
 LEAST_SAMPLE, SAMPLE_PER_CODEWORD = 1024, 16
 """IDs that codewords are seeded from: the larger of the two, or all."""
@@ -228,9 +228,9 @@ class AlternatingEmbedding(GatherTable):
         order, starts = kernels.sort_by_id(ids, self.cardinality)
         penalties = self._penalties(self._nat(context, rows) * self._prior(context, len(rows)))
         expanded = np.empty((self.n_chunks, self.n_features, self.n_codewords), np.float32)
-        for chunk in range(self.n_chunks):
-            kernels.expand_codewords(self.codewords(chunk), penalties[chunk], expanded[chunk])
         chunks = self._chunks(context, len(rows))
+        for chunk in chunks:
+            kernels.expand_codewords(self.codewords(chunk), penalties[chunk], expanded[chunk])
         pieces = list(self._blocks(starts))
 
         def move(piece: tuple[int, int]) -> int:
@@ -305,14 +305,14 @@ class AlternatingEmbedding(GatherTable):
             own = order[starts[first] : starts[stop]]
             ids = np.arange(first, stop)
             features = self._parabolas_of(context, rows, own, ends, chunk, ids)
-            chosen[first:stop] = (features @ expanded).argmin(axis=1)
+            chosen[first:stop] = least_cost(features, expanded)
 
         chosen = np.empty(self.cardinality, self.assignments.dtype)
         if wanted < n_seen:
             for_each(assign, list(self._blocks(starts)))
         else:  # all parabolas are at hand; an ID without rows has its penalties alone
             chosen[:] = expanded[-1].argmin()
-            chosen[sample] = (features @ expanded).argmin(axis=1)
+            chosen[sample] = least_cost(features, expanded)
         self.assign(chunk, chosen)
         first = chunk * self.n_codewords
         self.codewords(chunk)[...] = codewords
@@ -409,7 +409,7 @@ class AlternatingEmbedding(GatherTable):
 
     def _blocks(self, starts: np.ndarray) -> Iterator[tuple[int, int]]:
         """Bounds of blocks of IDs with few enough rows; they depend on the data alone."""
-        most = max(1, FLOATS_AT_ONCE // (self.n_features + self.n_codewords))
+        most = max(1, FLOATS_AT_ONCE // self.n_features)
         seen = np.minimum(np.diff(starts), self.options.max_rows_per_id)
         ends = np.concatenate([[0], np.cumsum(seen)])
         first = 0
@@ -457,7 +457,7 @@ class AlternatingEmbedding(GatherTable):
             np.array(chunks), codebook, expanded, penalties, options.margin,
             self.assignments[first:stop], np.empty((7, len(scores)), np.float32),
             np.empty((stop - first, self.n_features), np.float32),
-            np.empty((stop - first, self.n_codewords), np.float32),
+            np.empty((kernels.IDS_AT_ONCE, self.n_codewords), np.float32),
         )  # fmt: skip
 
     def _exactly(self, costly: bool) -> bool:

@@ -9,13 +9,10 @@ from typing import Any
 import numpy as np
 
 from ... import _validate
-from ...kernels import composition as kernels
-from ...kernels.interactions import rectify, rectify_gradient
+from ...kernels import network
+from ...kernels.composition import hash_features
 from ...rng import generator
 from .base import ComposedTable, Parameter, distinct, random_hash, sum_by_id
-
-MULTIPLE = 8
-"""Matrices are filled up to multiples of it."""
 
 
 @dataclass(frozen=True)
@@ -88,47 +85,36 @@ class DeepHashEmbedding(ComposedTable):
         hashes = self.options.n_hashes or width
         return [hashes, *[width] * self.options.n_layers, self.dim]
 
-    def _weights(self) -> list[np.ndarray]:
-        """Of all layers; zeros fill inputs and hidden outputs up to what BLAS is fastest at."""
-        filled = [-(-width // MULTIPLE) * MULTIPLE for width in self._widths(self.width)]
-        filled[-1] = self.dim
-        weights = []
-        for layer, shape in enumerate(pairwise(filled)):
-            value = self.parameters[f"weight{layer}"].value
-            weights.append(np.zeros(shape, np.float32))
-            weights[-1][: value.shape[0], : value.shape[1]] = value
-        return weights
+    def _layer(self, layer: int) -> tuple[Parameter, Parameter]:
+        return self.parameters[f"weight{layer}"], self.parameters[f"bias{layer}"]
 
     def forward(self, ids: np.ndarray) -> tuple[np.ndarray, Any]:
         """Vectors of a batch, and the values of all layers for its different IDs."""
         different, places = distinct(ids)
-        functions, weights = self.state["coefficients"], self._weights()
-        features = np.zeros((len(different), len(weights[0])), np.float32)
+        functions = self.state["coefficients"]
+        features = np.empty((len(different), len(functions)), np.float32)
         # small beside the weights: what all IDs share is learned before what tells them apart
-        kernels.hash_features(different, functions, len(functions) ** -0.5, features)
+        hash_features(different, functions, len(functions) ** -0.5, features)
         values = [features]
-        for layer, weight in enumerate(weights):
-            out = values[-1] @ weight
-            bias = self.parameters[f"bias{layer}"].value
-            if layer < self.options.n_layers:
-                rectify(out, bias)
-            else:
-                out += bias
+        for layer in range(self.options.n_layers + 1):
+            weight, bias = self._layer(layer)
+            out = np.empty((len(different), len(bias.value)), np.float32)
+            step = network.rectified_layer if layer < self.options.n_layers else network.layer
+            step(values[-1], weight.value, bias.value, out)
             values.append(out)
-        return values.pop().take(places, axis=0), (places, weights, values)
+        return values.pop().take(places, axis=0), (places, values)
 
     def backward_from(self, kept: Any, gradients: np.ndarray) -> None:
         """Add the gradients by weights and biases of all layers."""
-        places, weights, values = kept
+        places, values = kept
         gradients = sum_by_id(places, len(values[0]), gradients)
         for layer in reversed(range(self.options.n_layers + 1)):
-            by_weight = self.parameters[f"weight{layer}"].gradient
-            inputs, outputs = by_weight.shape
-            by_weight += (values[layer].T @ gradients)[:inputs, :outputs]
-            kernels.add_column_sums(self.parameters[f"bias{layer}"].gradient, gradients)
+            weight, bias = self._layer(layer)
+            network.layer_gradient(values[layer], gradients, weight.gradient, bias.gradient)
             if layer > 0:
-                gradients = gradients @ weights[layer].T
-                rectify_gradient(values[layer], gradients)
+                by_values = np.empty_like(values[layer])
+                network.rectified_inputs_gradient(values[layer], weight.value, gradients, by_values)
+                gradients = by_values
 
 
 def _count(widths: list[int]) -> int:

@@ -416,7 +416,7 @@ def test_blocks_and_threads_change_nothing(evaluation, monkeypatch):
 
 def test_blocks_cover_every_id_once(monkeypatch):
     monkeypatch.setattr(alternating, "ROWS_AT_ONCE", 10)
-    monkeypatch.setattr(alternating, "FLOATS_AT_ONCE", 60)
+    monkeypatch.setattr(alternating, "FLOATS_AT_ONCE", 18)
     table = AlternatingEmbedding(100, 4, 6)
     counts = np.random.default_rng(0).integers(0, 6, 100)
     counts[[20, 70]] = 50

@@ -1,0 +1,195 @@
+"""Kernels written in vector registers, against NumPy: whatever the sizes, layouts and processor."""
+
+import os
+import platform
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numba import njit
+
+from lsq_sketch.kernels import network, products, slices
+from lsq_sketch.kernels.clusters import nearest_centroid
+from lsq_sketch.kernels.nearest import POINT_BLOCK
+from lsq_sketch.kernels.registers import LANES
+
+seeds = st.integers(0, 2**32 - 1)
+EPS = float(np.finfo(np.float32).eps)
+FILLED = np.float32(7)
+
+X86 = platform.machine().lower() in ("x86_64", "amd64")
+PROCESSORS = {
+    4: {"NUMBA_CPU_NAME": "x86-64", "NUMBA_CPU_FEATURES": "+sse2"},
+    8: {"NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": "+avx,+avx2,+fma"},
+}
+"""Floats of a register, and what older processors than this one may be."""
+
+
+def in_layout(a, layout):
+    """The same matrix, its entries elsewhere in memory."""
+    if layout == "F":
+        return np.asfortranarray(a)
+    if layout == "strided":
+        wide = np.full((2 * a.shape[0], 3 * a.shape[1]), np.nan, np.float32)
+        wide[::2, ::3] = a
+        return wide[::2, ::3]
+    return a
+
+
+@given(
+    st.integers(0, 40), st.integers(0, 20), st.integers(0, 70),
+    st.sampled_from(["C", "F", "strided"]), seeds,
+)  # fmt: skip
+def test_products_agree_with_the_twin(m, depth, n, layout, seed):
+    rng = np.random.default_rng(seed)
+    a, b = (rng.standard_normal(shape).astype(np.float32) for shape in ((m, depth), (depth, n)))
+    bias = rng.standard_normal(n).astype(np.float32)
+    room = np.full((m, n + 3), FILLED)
+    out = room[:, :n]
+    exact, size = a.astype(float) @ b, abs(a).astype(float) @ abs(b)
+    start = rng.standard_normal((m, n)).astype(np.float32)
+    out[:] = start
+    products.add_product(in_layout(a, layout), b, out)
+    assert (abs(out - start - exact) <= (depth + 2) * EPS * (size + abs(start))).all()
+    products.multiply(in_layout(a, layout), b, out)
+    assert (abs(out - exact) <= (depth + 1) * EPS * size).all()
+    products.affine(in_layout(a, layout), b, bias, out)
+    assert (abs(out - bias - exact) <= (depth + 2) * EPS * (size + abs(bias))).all()
+    assert (room[:, n:] == FILLED).all()
+
+
+@pytest.mark.compiled
+@given(st.integers(1, 40), st.integers(1, 20), st.integers(1, 70), seeds)
+def test_an_entry_does_not_depend_on_its_tile(m, depth, n, seed):
+    rng = np.random.default_rng(seed)
+    a, b = (rng.standard_normal(shape).astype(np.float32) for shape in ((m, depth), (depth, n)))
+    whole, part = np.empty((m, n), np.float32), np.empty((1, 1), np.float32)
+    products.multiply(a, b, whole)
+    i, j = rng.integers(m), rng.integers(n)
+    products.multiply(a[i : i + 1], np.ascontiguousarray(b[:, j : j + 1]), part)
+    assert part.tobytes() == whole[i : i + 1, j].tobytes()
+
+
+def test_products_of_extreme_numbers():
+    a = np.float32([[3e38, 3e38], [1e-38, 0], [np.inf, 1], [np.nan, 1]])
+    b = np.float32([[1, 1e-38, -1], [-1, 1, 1]])
+    out = np.empty((4, 3), np.float32)
+    products.multiply(a, b, out)
+    with np.errstate(invalid="ignore", over="ignore"):
+        np.testing.assert_array_equal(out, a @ b)
+
+
+@njit
+def gram_of(rows, start, stop, first, in_gram, in_sum, width, gram, total):
+    products.gram_and_sum(rows, start, stop, first, in_gram, in_sum, width, gram, total)
+
+
+@given(st.integers(0, 12), st.integers(1, 20), seeds)
+def test_weighted_gram_matrices_agree_with_the_twin(n, width, seed):
+    rng = np.random.default_rng(seed)
+    rows = rng.standard_normal((n + 5, width + 4)).astype(np.float32)
+    w, v = rng.standard_normal((2, n + 5)).astype(np.float32)
+    whole = products.whole_blocks(width)
+    room = np.full((whole + 1, whole), FILLED)
+    total = np.full(whole + 1, FILLED)
+    gram_of(rows, 2, 2 + n, 3, w, v, width, room, total)
+    own = rows[2 : 2 + n, 3 : 3 + width].astype(float)
+    size = abs(own).T @ (abs(w[2 : 2 + n, None]) * abs(own))
+    exact = own.T @ (w[2 : 2 + n, None] * own)
+    assert (abs(room[:width, :width] - exact) <= (n + 3) * EPS * size).all()
+    size = abs(v[2 : 2 + n]) @ abs(own)
+    assert (abs(total[:width] - v[2 : 2 + n] @ own) <= (n + 3) * EPS * size).all()
+    assert (room[whole] == FILLED).all()
+    assert total[whole] == FILLED
+
+
+@njit
+def add_slices(values, offsets, t, start, stop, vectors, field, column, width):
+    slices.add_slices(values, offsets, t, start, stop, vectors, field, column, width)
+
+
+@njit
+def add_to_slices(values, offsets, t, factors, start, stop, vectors, field, column, width):
+    slices.add_to_slices(values, offsets, t, factors, start, stop, vectors, field, column, width)
+
+
+@given(st.integers(0, 9), st.integers(1, 75), st.booleans(), seeds)
+def test_slices_have_the_bits_of_the_twin(n, width, fields_first, seed):
+    """Rows are added in their order, several to one slice too."""
+    rng = np.random.default_rng(seed)
+    values = rng.standard_normal(4 * width + 1).astype(np.float32)
+    offsets = 1 + width * rng.integers(0, 4, (3, n + 4))
+    factors = rng.standard_normal(n + 4).astype(np.float32)
+    vectors = rng.standard_normal((n, 2, width + 5)).astype(np.float32)
+    if fields_first:
+        vectors = np.ascontiguousarray(vectors.transpose(1, 0, 2)).transpose(1, 0, 2)
+    array = values.copy()
+    for i in range(n):
+        place = offsets[1, 2 + i]
+        array[place : place + width] += factors[2 + i] * vectors[i, 1, 3 : 3 + width]
+    add_to_slices(values, offsets, 1, factors, 2, 2 + n, vectors, 1, 3, width)
+    np.testing.assert_array_equal(values, array)
+    rows = vectors.copy()
+    for i in range(n):
+        place = offsets[2, 1 + i]
+        rows[i, 0, 2 : 2 + width] += values[place : place + width]
+    add_slices(values, offsets, 2, 1, 1 + n, vectors, 0, 2, width)
+    np.testing.assert_array_equal(vectors, rows)
+
+
+@given(st.integers(1, 2 * POINT_BLOCK + 3), st.integers(1, 12), st.integers(1, 11), seeds)
+def test_the_nearest_centroid_and_the_first_of_equals(n, n_centroids, dim, seed):
+    """Small integers, so that float32 is exact and ties are many."""
+    rng = np.random.default_rng(seed)
+    points = rng.integers(-3, 4, (n, dim)).astype(np.float32)
+    centroids = rng.integers(-3, 4, (n_centroids, dim)).astype(np.float32)
+    labels = np.full(n + 2, -1, np.int32)
+    nearest_centroid(points, centroids, 0, n, labels)
+    distances = ((points[:, None].astype(float) - centroids) ** 2).sum(axis=2)
+    np.testing.assert_array_equal(labels[:n], distances.argmin(axis=1))
+    assert (labels[n:] == -1).all()
+
+
+@given(st.integers(1, 30), st.integers(1, 20), st.integers(1, 40), seeds)
+def test_layers_and_the_way_back(n, inputs, outputs, seed):
+    rng = np.random.default_rng(seed)
+    x, weight, gradients = (
+        rng.standard_normal(shape).astype(np.float32)
+        for shape in ((n, inputs), (inputs, outputs), (n, outputs))
+    )
+    x = np.maximum(x, 0)
+    bias = rng.standard_normal(outputs).astype(np.float32)
+    out = np.empty((n, outputs), np.float32)
+    network.layer(x, weight, bias, out)
+    np.testing.assert_allclose(out, x @ weight + bias, atol=1e-5)
+    network.rectified_layer(x, weight, bias, out)
+    np.testing.assert_allclose(out, np.maximum(x @ weight + bias, 0), atol=1e-5)
+    by_weight, by_bias = np.ones_like(weight), np.ones_like(bias)
+    network.layer_gradient(x, gradients, by_weight, by_bias)
+    np.testing.assert_allclose(by_weight - 1, x.T @ gradients, atol=2e-5)
+    np.testing.assert_allclose(by_bias - 1, gradients.sum(axis=0), atol=2e-5)
+    by_inputs = np.empty_like(x)
+    network.rectified_inputs_gradient(x, weight, gradients, by_inputs)
+    np.testing.assert_allclose(by_inputs, (gradients @ weight.T) * (x > 0), atol=2e-5)
+
+
+@pytest.mark.compiled
+@pytest.mark.skipif(not X86, reason="names processors of the x86 family")
+@pytest.mark.parametrize("lanes", [lanes for lanes in PROCESSORS if lanes != LANES])
+def test_registers_of_other_lengths(lanes):
+    """The tests above, compiled for processors with shorter registers, which this one can be."""
+    environment = os.environ | PROCESSORS[lanes] | {"HYPOTHESIS_PROFILE": "ci"}
+    mine = f"import sys; from lsq_sketch.kernels.registers import LANES; sys.exit(LANES != {lanes})"
+    assert (
+        subprocess.run([sys.executable, "-c", mine], env=environment, check=False).returncode == 0
+    )
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-n0", __file__]
+    run = subprocess.run(
+        [*command, "-k", "not other_lengths"], env=environment, capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+    assert run.returncode == 0, run.stdout[-3000:]
+    assert "7 passed" in run.stdout
