@@ -90,19 +90,10 @@ def gather_rows(values, offsets, terms, start, stop, vectors):
     """Vectors of the located rows ``start`` to ``stop``, added to ``vectors`` from its row 0 on."""
     for t in range(terms.shape[0]):
         width, column, field = terms[t, WIDTH], terms[t, COLUMN], terms[t, FIELD]
-        if terms[t, CIRCLE] > 0:
-            where = offsets[t]
-            end = terms[t, START] + terms[t, CIRCLE]
-            for i in range(start, stop):
-                target = vectors[i - start, field, column : column + width]
-                before = min(width, end - where[i])
-                source = values[where[i] : where[i] + before]
-                for c in range(before):
-                    target[c] += source[c]
-                for c in range(before, width):
-                    target[c] += values[terms[t, START] + c - before]
-            continue
-        add_slices(values, offsets, t, start, stop, vectors, field, column, width)
+        first, circle = terms[t, START], terms[t, CIRCLE]
+        add_slices(
+            values, offsets, t, start, stop, vectors, field, column, width, first, circle
+        )  # fmt: skip
 
 
 @njit(cache=True, nogil=True)
@@ -121,17 +112,8 @@ def scatter(gradient, offsets, terms, n, vector_gradients):
         stop = min(n, start + ROW_BLOCK)
         for t in range(terms.shape[0]):
             width, column, field = terms[t, WIDTH], terms[t, COLUMN], terms[t, FIELD]
-            if terms[t, CIRCLE] > 0:
-                where = offsets[t]
-                end = terms[t, GRADIENT_START] + terms[t, CIRCLE]
-                for i in range(start, stop):
-                    source = vector_gradients[i, field, column : column + width]
-                    before = min(width, end - where[i])
-                    target = gradient[where[i] : where[i] + before]
-                    for c in range(before):
-                        target[c] += source[c]
-                    for c in range(before, width):
-                        gradient[terms[t, GRADIENT_START] + c - before] += source[c]
-                continue
+            first, circle = terms[t, GRADIENT_START], terms[t, CIRCLE]
             rows = vector_gradients[start:stop]
-            add_to_slices(gradient, offsets, t, ones, start, stop, rows, field, column, width)
+            add_to_slices(
+                gradient, offsets, t, ones, start, stop, rows, field, column, width, first, circle
+            )

@@ -204,20 +204,11 @@ def scatter_products(gradient, offsets, terms, start, stop, dim, vectors, slopes
             for i in range(start, stop):
                 gradient[offsets[t, i]] += slopes[i]
             continue
-        if terms[t, CIRCLE] > 0:
-            where = offsets[t]
-            end = terms[t, GRADIENT_START] + terms[t, CIRCLE]
-            for i in range(start, stop):
-                slope = slopes[i]
-                source = vectors[i - start, 1 - field, column : column + width]
-                before = min(width, end - where[i])
-                target = gradient[where[i] : where[i] + before]
-                for c in range(before):
-                    target[c] += slope * source[c]
-                for c in range(before, width):
-                    gradient[terms[t, GRADIENT_START] + c - before] += slope * source[c]
-            continue
-        add_to_slices(gradient, offsets, t, slopes, start, stop, vectors, 1 - field, column, width)
+        first, circle = terms[t, GRADIENT_START], terms[t, CIRCLE]
+        add_to_slices(
+            gradient, offsets, t, slopes, start, stop, vectors, 1 - field, column, width, first,
+            circle,
+        )  # fmt: skip
 
 
 @njit(cache=True, nogil=True)

@@ -3,6 +3,11 @@
 For compiled code; see `registers`.
 """
 
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
 from .registers import (
     FLOAT,
     FLOAT_BYTES,
@@ -22,15 +27,22 @@ LONG, SHORT = 32, 8
 """Floats of a slice that are moved at once, as long as there are so many."""
 
 
+class Place(NamedTuple):
+    """Some floats of a row or a slice: what reads them and what overwrites them."""
+
+    read: Callable
+    write: Callable
+
+
 def _through_rows(add):
     """LLVM code that goes through rows and their slices, as many floats at once as there are.
 
-    ``add`` is given two functions that read and write vectors, the places of row and slice, and
-    that of the row's factor.
+    ``add`` is given the `Place` of row and slice, and where the row's factor is.
     """
 
     def generate(
-        builder, values, offsets, t, factors, start, stop, vectors, field, column, width
+        builder, values, offsets, t, factors, start, stop, vectors, field, column, width, first,
+        circle,
     ):  # fmt: skip
         rows = builder.sub(stop, start)
         first_row = after(
@@ -40,49 +52,77 @@ def _through_rows(add):
         factor = after(builder, factors.place, (start, INT(FLOAT_BYTES)))
         steps = vectors.strides[0], INT(INT_BYTES), INT(FLOAT_BYTES)
 
-        def move(done, length, mask=None):
-            kind, moved = floats(length), builder.mul(done, INT(FLOAT_BYTES))
-            array = builder.add(values.place, moved)
+        def straight(offset, length, mask):
+            return _floats(
+                builder, after(builder, values.place, (offset, INT(FLOAT_BYTES))), length, mask
+            )
 
-            def read(place):
-                return load(builder, place, kind, mask)
+        def circular(offset, length, mask):
+            end = builder.add(first, circle)
+            before = first_of(builder, builder.sub(end, offset), length)
+            beyond = builder.not_(before)
+            if mask is not None:
+                before, beyond = builder.and_(before, mask), builder.and_(beyond, mask)
+            on, over = (
+                straight(offset, length, before),
+                straight(builder.sub(offset, circle), length, beyond),
+            )
 
-            def write(value, place):
-                store(builder, value, place, mask)
+            def write(value):
+                on.write(value)
+                over.write(value)
 
+            return Place(lambda: builder.select(before, on.read(), over.read()), write)
+
+        def move(piece_at, done, length, mask=None):
             def row_by_row(state):
                 row_at, where_at, factor_at = state
-                offset = load(builder, where_at, INT)
-                slice_at = after(builder, array, (offset, INT(FLOAT_BYTES)))
-                add(builder, read, write, row_at, slice_at, factor_at)
+                row = _floats(builder, row_at, length, mask)
+                offset = builder.add(load(builder, where_at, INT), done)
+                add(builder, row, piece_at(offset, length, mask), factor_at)
                 return [builder.add(at, step) for at, step in zip(state, steps, strict=True)]
 
-            repeat(builder, rows, [builder.add(first_row, moved), where, factor], row_by_row)
+            begin = after(builder, first_row, (done, INT(FLOAT_BYTES)))
+            repeat(builder, rows, [begin, where, factor], row_by_row)
 
-        done = INT(0)
-        for length in (LONG, SHORT):
-            times = builder.sdiv(builder.sub(width, done), INT(length))
+        def move_all(piece_at):
+            done = INT(0)
+            for length in (LONG, SHORT):
+                times = builder.sdiv(builder.sub(width, done), INT(length))
 
-            def go_on(state, length=length):
-                move(state[0], length)
-                return [builder.add(state[0], INT(length))]
+                def go_on(state, length=length):
+                    move(piece_at, state[0], length)
+                    return [builder.add(state[0], INT(length))]
 
-            (done,) = repeat(builder, times, [done], go_on)
-        rest = builder.sub(width, done)
-        with builder.if_then(builder.icmp_signed(">", rest, INT(0))):
-            move(done, SHORT, first_of(builder, rest, SHORT))
+                (done,) = repeat(builder, times, [done], go_on)
+            rest = builder.sub(width, done)
+            with builder.if_then(builder.icmp_signed(">", rest, INT(0))):
+                move(piece_at, done, SHORT, first_of(builder, rest, SHORT))
+
+        with builder.if_else(builder.icmp_signed(">", circle, INT(0))) as (round_it, otherwise):
+            with round_it:
+                move_all(circular)
+            with otherwise:
+                move_all(straight)
 
     return generate
 
 
-def _add_slice_to_row(builder, read, write, row, piece, factor):
-    write(builder.fadd(read(row), read(piece)), row)
+def _floats(builder, place, length, mask):
+    return Place(
+        lambda: load(builder, place, floats(length), mask),
+        lambda value: store(builder, value, place, mask),
+    )
 
 
-def _add_row_to_slice(builder, read, write, row, piece, factor):
-    own = read(row)
+def _add_slice_to_row(builder, row, piece, factor):
+    row.write(builder.fadd(row.read(), piece.read()))
+
+
+def _add_row_to_slice(builder, row, piece, factor):
+    own = row.read()
     times = spread(builder, load(builder, factor, FLOAT), own.type.count)
-    write(builder.fadd(read(piece), builder.fmul(times, own)), piece)
+    piece.write(builder.fadd(piece.read(), builder.fmul(times, own)))
 
 
 def _without_factors(generate):
@@ -93,7 +133,9 @@ def _without_factors(generate):
 
 
 @in_registers(_without_factors(_through_rows(_add_slice_to_row)))
-def add_slices(values, offsets, t, start, stop, vectors, field, column, width):
+def add_slices(
+    values, offsets, t, start, stop, vectors, field, column, width, first, circle
+):  # fmt: skip
     """Add to each row its slice.
 
     Parameters
@@ -101,22 +143,34 @@ def add_slices(values, offsets, t, start, stop, vectors, field, column, width):
     values : (size,)
         Contiguous.
     offsets : (terms, n), t : int
-        The slice of row ``i`` begins at ``offsets[t, i]``; int64, contiguous. Two slices are the
-        same or have nothing in common.
+        The slice of row ``i`` begins at ``offsets[t, i]``; int64, contiguous.
     start, stop : int
         The rows.
     vectors : (stop - start, fields, columns)
         Row ``i`` is ``vectors[i - start, field, column:column + width]``. The entries of a row
         stand together.
+    first, circle : int
+        Slices that reach so many floats beyond ``first``, which are no fewer than ``width``, go
+        on at ``first`` again. With a circle of 0 none does.
     """
     for i in range(start, stop):
-        piece = values[offsets[t, i] : offsets[t, i] + width]
+        piece = values[_places(offsets[t, i], width, first, circle)]
         vectors[i - start, field, column : column + width] += piece
 
 
 @in_registers(_through_rows(_add_row_to_slice))
-def add_to_slices(values, offsets, t, factors, start, stop, vectors, field, column, width):
-    """Add ``factors[i]`` times row ``i`` to its slice, in the order of rows; see `add_slices`."""
+def add_to_slices(
+    values, offsets, t, factors, start, stop, vectors, field, column, width, first, circle
+):  # fmt: skip
+    """Add ``factors[i]`` times row ``i`` to its slice; see `add_slices`.
+
+    Where slices are the same, or are of at most `SHORT` floats, this is in the order of rows.
+    """
     for i in range(start, stop):
         row = vectors[i - start, field, column : column + width]
-        values[offsets[t, i] : offsets[t, i] + width] += factors[i] * row
+        values[_places(offsets[t, i], width, first, circle)] += factors[i] * row
+
+
+def _places(offset, width, first, circle):
+    places = np.arange(offset, offset + width)
+    return first + (places - first) % circle if circle else places

@@ -107,36 +107,54 @@ def test_weighted_gram_matrices_agree_with_the_twin(n, width, seed):
 
 
 @njit
-def add_slices(values, offsets, t, start, stop, vectors, field, column, width):
-    slices.add_slices(values, offsets, t, start, stop, vectors, field, column, width)
+def add_slices(
+    values, offsets, t, start, stop, vectors, field, column, width, first, circle
+):  # fmt: skip
+    slices.add_slices(values, offsets, t, start, stop, vectors, field, column, width, first, circle)
 
 
 @njit
-def add_to_slices(values, offsets, t, factors, start, stop, vectors, field, column, width):
-    slices.add_to_slices(values, offsets, t, factors, start, stop, vectors, field, column, width)
+def add_to_slices(
+    values, offsets, t, factors, start, stop, vectors, field, column, width, first, circle
+):  # fmt: skip
+    slices.add_to_slices(
+        values, offsets, t, factors, start, stop, vectors, field, column, width, first, circle
+    )
 
 
-@given(st.integers(0, 9), st.integers(1, 75), st.booleans(), seeds)
-def test_slices_have_the_bits_of_the_twin(n, width, fields_first, seed):
-    """Rows are added in their order, several to one slice too."""
+@given(
+    st.integers(0, 9), st.integers(1, 75), st.integers(0, 2), st.booleans(), seeds
+)  # fmt: skip
+def test_slices_have_the_bits_of_the_twin(n, width, more, fields_first, seed):
+    """Rows are added in their order: several to the same slice, or to overlapping short ones."""
     rng = np.random.default_rng(seed)
-    values = rng.standard_normal(4 * width + 1).astype(np.float32)
-    offsets = 1 + width * rng.integers(0, 4, (3, n + 4))
+    first, circle = 2, (width + rng.integers(0, 4)) * (more > 0)
+    values = rng.standard_normal(first + 4 * width + 4).astype(np.float32)
+    if circle and width <= slices.SHORT:
+        offsets = first + rng.integers(0, circle, (3, n + 4))
+    elif circle:
+        offsets = np.full((3, n + 4), first + rng.integers(0, circle))
+    else:
+        offsets = first + width * rng.integers(0, 4, (3, n + 4))
     factors = rng.standard_normal(n + 4).astype(np.float32)
     vectors = rng.standard_normal((n, 2, width + 5)).astype(np.float32)
     if fields_first:
         vectors = np.ascontiguousarray(vectors.transpose(1, 0, 2)).transpose(1, 0, 2)
-    array = values.copy()
-    for i in range(n):
-        place = offsets[1, 2 + i]
-        array[place : place + width] += factors[2 + i] * vectors[i, 1, 3 : 3 + width]
-    add_to_slices(values, offsets, 1, factors, 2, 2 + n, vectors, 1, 3, width)
-    np.testing.assert_array_equal(values, array)
+
+    def places(offset):
+        found = offset + np.arange(width)
+        return np.where(found >= first + circle, found - circle, found) if circle else found
+
     rows = vectors.copy()
     for i in range(n):
-        place = offsets[2, 1 + i]
-        rows[i, 0, 2 : 2 + width] += values[place : place + width]
-    add_slices(values, offsets, 2, 1, 1 + n, vectors, 0, 2, width)
+        rows[i, 0, 2 : 2 + width] += values[places(offsets[2, 1 + i])]
+    array = values.copy()
+    for i in range(n):
+        array[places(offsets[1, 2 + i])] += factors[2 + i] * vectors[i, 1, 3 : 3 + width]
+    before = values.copy()
+    add_to_slices(values, offsets, 1, factors, 2, 2 + n, vectors, 1, 3, width, first, circle)
+    np.testing.assert_array_equal(values, array)
+    add_slices(before, offsets, 2, 1, 1 + n, vectors, 0, 2, width, first, circle)
     np.testing.assert_array_equal(vectors, rows)
 
 
