@@ -4,6 +4,7 @@ import numpy as np
 from numba import njit
 
 from .factorization import dot
+from .products import add_product
 
 
 @njit(cache=True, nogil=True)
@@ -21,18 +22,15 @@ def pairwise_products(vectors, products):
 @njit(cache=True, nogil=True)
 def pairwise_gradients(vectors, slopes, gradients):
     """Add the gradient by the vectors to ``gradients``, given that by the products."""
-    n, count, d = vectors.shape
+    n, count, _ = vectors.shape
+    between = np.zeros((count, count), np.float32)
     for i in range(n):
         p = 0
         for a in range(count):
             for b in range(a):
-                slope = slopes[i, p]
-                x, y = vectors[i, a], vectors[i, b]
-                gx, gy = gradients[i, a], gradients[i, b]
-                for c in range(d):
-                    gx[c] += slope * y[c]
-                    gy[c] += slope * x[c]
+                between[a, b] = between[b, a] = slopes[i, p]
                 p += 1
+        add_product(between, vectors[i], gradients[i])
 
 
 @njit(cache=True, nogil=True)
@@ -49,24 +47,3 @@ def one_vectors_gradients(vectors, slopes, which, gradients):
             vector = vectors[i, other]
             for c in range(d):
                 out[c] += slope * vector[c]
-
-
-@njit(cache=True, nogil=True)
-def rectify(values, bias):
-    """Add a bias to each row and keep the positive part, in place."""
-    zero = np.float32(0)
-    for i in range(values.shape[0]):
-        row = values[i]
-        for c in range(bias.size):
-            row[c] = max(row[c] + bias[c], zero)
-
-
-@njit(cache=True, nogil=True)
-def rectify_gradient(outputs, gradients):
-    """Zero the gradients where the positive part was zero, in place."""
-    zero = np.float32(0)
-    for i in range(outputs.shape[0]):
-        out, gradient = outputs[i], gradients[i]
-        for c in range(out.size):
-            value = gradient[c]  # read in any case: LLVM does not vectorise reads under a condition
-            gradient[c] = value if out[c] > zero else zero

@@ -4,7 +4,6 @@ import numpy as np
 from numba import njit
 
 from .composition import add_column_sums
-from .interactions import rectify_gradient
 from .products import add_product, affine, multiply
 
 
@@ -33,7 +32,18 @@ def layer_gradient(inputs, gradients, by_weight, by_bias):
 
 
 @njit(cache=True, nogil=True)
-def rectified_inputs_gradient(inputs, weight, gradients, by_inputs):
-    """The gradient by the inputs, which another layer has rectified, before it did."""
+def inputs_gradient(weight, gradients, by_inputs):
+    """The gradient by a layer's inputs, given that by what it gave."""
     multiply(gradients, weight.T.copy(), by_inputs)
-    rectify_gradient(inputs, by_inputs)
+
+
+@njit(cache=True, nogil=True)
+def rectified_inputs_gradient(inputs, weight, gradients, by_inputs):
+    """The gradient by what the layer before has rectified to a layer's inputs."""
+    inputs_gradient(weight, gradients, by_inputs)
+    zero = np.float32(0)
+    for i in range(inputs.shape[0]):
+        row, gradient = inputs[i], by_inputs[i]
+        for c in range(row.size):
+            value = gradient[c]  # read in any case: LLVM makes no vectors of reads on a condition
+            gradient[c] = value if row[c] > zero else zero

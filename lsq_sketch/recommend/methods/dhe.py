@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from ... import _validate
-from ...kernels import network
 from ...kernels.composition import hash_features
 from ...rng import generator
+from .. import network
 from .base import ComposedTable, Parameter, distinct, random_hash, sum_by_id
 
 
@@ -85,8 +85,10 @@ class DeepHashEmbedding(ComposedTable):
         hashes = self.options.n_hashes or width
         return [hashes, *[width] * self.options.n_layers, self.dim]
 
-    def _layer(self, layer: int) -> tuple[Parameter, Parameter]:
-        return self.parameters[f"weight{layer}"], self.parameters[f"bias{layer}"]
+    def _layers(self) -> list[tuple[Parameter, Parameter]]:
+        """Weight and bias of all layers."""
+        numbers = range(self.options.n_layers + 1)
+        return [(self.parameters[f"weight{n}"], self.parameters[f"bias{n}"]) for n in numbers]
 
     def forward(self, ids: np.ndarray) -> tuple[np.ndarray, Any]:
         """Vectors of a batch, and the values of all layers for its different IDs."""
@@ -95,26 +97,17 @@ class DeepHashEmbedding(ComposedTable):
         features = np.empty((len(different), len(functions)), np.float32)
         # small beside the weights: what all IDs share is learned before what tells them apart
         hash_features(different, functions, len(functions) ** -0.5, features)
-        values = [features]
-        for layer in range(self.options.n_layers + 1):
-            weight, bias = self._layer(layer)
-            out = np.empty((len(different), len(bias.value)), np.float32)
-            step = network.rectified_layer if layer < self.options.n_layers else network.layer
-            step(values[-1], weight.value, bias.value, out)
-            values.append(out)
-        return values.pop().take(places, axis=0), (places, values)
+        layers = [(weight.value, bias.value) for weight, bias in self._layers()]
+        *values, vectors = network.forward(layers, features)
+        return vectors.take(places, axis=0), (places, layers, values)
 
     def backward_from(self, kept: Any, gradients: np.ndarray) -> None:
         """Add the gradients by weights and biases of all layers."""
-        places, values = kept
-        gradients = sum_by_id(places, len(values[0]), gradients)
-        for layer in reversed(range(self.options.n_layers + 1)):
-            weight, bias = self._layer(layer)
-            network.layer_gradient(values[layer], gradients, weight.gradient, bias.gradient)
-            if layer > 0:
-                by_values = np.empty_like(values[layer])
-                network.rectified_inputs_gradient(values[layer], weight.value, gradients, by_values)
-                gradients = by_values
+        places, layers, values = kept
+        summed = sum_by_id(places, len(values[0]), gradients)
+        by_layer = network.backward(layers, values, summed)
+        into = [(weight.gradient, bias.gradient) for weight, bias in self._layers()]
+        network.add_gradients(values, by_layer, into)
 
 
 def _count(widths: list[int]) -> int:

@@ -12,6 +12,7 @@ from ... import _validate
 from ...kernels import interactions as kernels
 from ...kernels.factorization import batch_loss
 from ...threads import for_each, row_chunks
+from .. import network
 from ..methods import Parameter
 from .base import LOSSES, ROWS_A_PIECE, Model
 
@@ -69,9 +70,9 @@ class DLRM(Model):
         own: dict[str, Parameter] = {}
         n_pairs = self.n_vectors * (self.n_vectors - 1) // 2
         if self.n_dense:
-            own |= _layers("bottom", [self.n_dense, *self.hidden, self.dim], random)
+            own |= _starting_values("bottom", [self.n_dense, *self.hidden, self.dim], random)
         inputs = n_pairs + (self.dim if self.n_dense else 0)
-        own |= _layers("top", [inputs, *self.hidden, 1], random)
+        own |= _starting_values("top", [inputs, *self.hidden, 1], random)
         return own
 
     def score(self, vectors: np.ndarray, dense: np.ndarray) -> np.ndarray:
@@ -105,9 +106,9 @@ class DLRM(Model):
     ) -> tuple[np.ndarray, np.ndarray]:
         """Scores of a batch, and the gradient of each by its vector of one field."""
         scores, kept = self._forward(vectors, dense)
-        gradient = np.ones((len(scores), 1), np.float32)
-        for layer in reversed(range(len(self.hidden) + 1)):
-            gradient = self._layer_back("top", layer, kept["top"], gradient)
+        layers = self._layers("top")
+        by_layer = network.backward(layers, kept["top"], np.ones((len(scores), 1), np.float32))
+        gradient = network.inputs_gradient(layers, by_layer[0])
         slopes = np.zeros((len(scores), self.columns), np.float32)
         kernels.one_vectors_gradients(kept["interacting"], gradient, field, slopes)
         slopes[:, self.dim :] = 1
@@ -123,11 +124,11 @@ class DLRM(Model):
         inputs = np.empty((n, n_pairs + (d if self.n_dense else 0)), np.float32)
         bottom: list[np.ndarray] = []
         if self.n_dense:
-            bottom = self._network("bottom", dense)
+            bottom = network.forward(self._layers("bottom"), dense)
             interacting[:, fields] = bottom[-1]
             inputs[:, n_pairs:] = bottom[-1]
         kernels.pairwise_products(interacting, inputs[:, :n_pairs])
-        top = self._network("top", inputs)
+        top = network.forward(self._layers("top"), inputs)
         scores = top[-1][:, 0].copy()
         if self.biases:
             scores += vectors[:, :, d].sum(axis=1) + self.parameters["intercept"].value[0, 0]
@@ -141,56 +142,51 @@ class DLRM(Model):
         n_pairs = count * (count - 1) // 2
         fields = gradient.shape[1]
         own: dict[str, np.ndarray] = {}
-        by_inputs = self._network_back("top", kept["top"], slopes[:, None], own)
+        layers = self._layers("top")
+        by_layer = network.backward(layers, kept["top"], slopes[:, None])
+        self._sum("top", kept["top"], by_layer, own)
+        by_inputs = network.inputs_gradient(layers, by_layer[0])
         by_vectors = np.zeros_like(kept["interacting"])
         by_products = np.ascontiguousarray(by_inputs[:, :n_pairs])
         kernels.pairwise_gradients(kept["interacting"], by_products, by_vectors)
         gradient[:, :, :d] = by_vectors[:, :fields]
         if self.n_dense:
-            self._network_back(
-                "bottom", kept["bottom"], by_vectors[:, fields] + by_inputs[:, n_pairs:], own
-            )
+            by_bottom = by_vectors[:, fields] + by_inputs[:, n_pairs:]
+            by_layer = network.backward(self._layers("bottom"), kept["bottom"], by_bottom)
+            self._sum("bottom", kept["bottom"], by_layer, own)
         if self.biases:
             gradient[:, :, d] = slopes[:, None]
             own["intercept"] = slopes.sum(dtype=np.float64, keepdims=True)[:, None]
         return own
 
-    def _network(self, name: str, inputs: np.ndarray) -> list[np.ndarray]:
-        """Inputs and outputs of all layers."""
-        values = [inputs]
-        for layer in range(len(self.hidden) + 1):
-            weight = self.parameters[f"{name}{layer}/weight"].value
-            bias = self.parameters[f"{name}{layer}/bias"].value
-            out = values[-1] @ weight
-            if layer < len(self.hidden):
-                kernels.rectify(out, bias)
-            else:
-                out += bias
-            values.append(out)
-        return values
+    def _layers(self, name: str) -> list[network.Layer]:
+        """Weight and bias of all layers of one network."""
+        return [
+            (
+                self.parameters[f"{name}{layer}/weight"].value,
+                self.parameters[f"{name}{layer}/bias"].value,
+            )
+            for layer in range(len(self.hidden) + 1)
+        ]
 
-    def _network_back(
-        self, name: str, values: list[np.ndarray], gradient: np.ndarray, own: dict[str, np.ndarray]
-    ) -> np.ndarray:
-        """The gradient by the inputs; those by weights and biases are put into ``own``."""
-        for layer in reversed(range(len(self.hidden) + 1)):
-            before = self._layer_back(name, layer, values, gradient)
-            own[f"{name}{layer}/weight"] = values[layer].T @ gradient
-            own[f"{name}{layer}/bias"] = gradient.sum(axis=0)
-            gradient = before
-        return gradient
-
-    def _layer_back(
-        self, name: str, layer: int, values: list[np.ndarray], gradient: np.ndarray
-    ) -> np.ndarray:
-        """The gradient by a layer's inputs; ``gradient`` becomes that before the rectifier."""
-        if layer < len(self.hidden):
-            kernels.rectify_gradient(values[layer + 1], gradient)
-        by_inputs: np.ndarray = gradient @ self.parameters[f"{name}{layer}/weight"].value.T
-        return by_inputs
+    def _sum(
+        self,
+        name: str,
+        values: list[np.ndarray],
+        by_layer: list[np.ndarray],
+        own: dict[str, np.ndarray],
+    ) -> None:
+        """Put the gradients by weights and biases of one network into ``own``."""
+        shapes = [(weight.shape, bias.shape) for weight, bias in self._layers(name)]
+        into = [(np.zeros(w, np.float32), np.zeros(b, np.float32)) for w, b in shapes]
+        network.add_gradients(values, by_layer, into)
+        for layer, (by_weight, by_bias) in enumerate(into):
+            own[f"{name}{layer}/weight"], own[f"{name}{layer}/bias"] = by_weight, by_bias
 
 
-def _layers(name: str, widths: list[int], random: np.random.Generator) -> dict[str, Parameter]:
+def _starting_values(
+    name: str, widths: list[int], random: np.random.Generator
+) -> dict[str, Parameter]:
     """Weights, uniform with variance 2 / inputs (He et al., ICCV 2015), and zero biases."""
     layers: dict[str, Parameter] = {}
     for layer, (inputs, outputs) in enumerate(pairwise(widths)):
