@@ -3,35 +3,25 @@
 import numpy as np
 from numba import njit
 
+from .argmin import first_least
 from .embedding import HALF
-from .nearest import POINT_BLOCK, nearest_of_block
 
 UNIFORM, SPREAD, WARM = 0, 1, 2
 
 SEED_BLOCK = 256
 
 
-@njit(cache=True, nogil=True, fastmath={"contract"})
+@njit(cache=True, nogil=True)
 def nearest_centroid(points, centroids, start, stop, labels):
     """Nearest centroid of points ``start:stop``, the first of several equal ones.
 
-    A block of points is compared with one centroid after the other, a lane of vector code for
-    each point. Distances are compared without the point's own squared length.
+    Distances are compared without the point's own squared length.
     """
-    d = points.shape[1]
-    columns = np.zeros((d, POINT_BLOCK), np.float32)
-    best = np.empty(POINT_BLOCK, np.int32)
     norms = np.zeros(centroids.shape[0], np.float32)
     for k in range(centroids.shape[0]):
-        for t in range(d):
+        for t in range(centroids.shape[1]):
             norms[k] += centroids[k, t] * centroids[k, t]
-    for begin in range(start, stop, POINT_BLOCK):
-        size = min(POINT_BLOCK, stop - begin)
-        for t in range(d):
-            for i in range(size):
-                columns[t, i] = np.float32(-2) * points[begin + i, t]
-        nearest_of_block(columns, norms, centroids, best)
-        labels[begin:stop][:size] = best[:size]
+    first_least(points, np.float32(-2), centroids, norms, start, stop, labels)
 
 
 @njit(cache=True, nogil=True, fastmath={"nnan", "nsz", "contract", "reassoc"})

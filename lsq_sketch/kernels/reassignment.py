@@ -8,9 +8,10 @@ the score is linear in that vector, all here is exact; elsewhere scores are line
 import numpy as np
 from numba import njit
 
+from .argmin import first_least
 from .embedding import FIELD, gather, locate
 from .factorization import SQUARED, dot, exponential, exponential_single, log_one_plus_single
-from .products import gram_and_sum, multiply, whole_blocks
+from .products import gram_and_sum, whole_blocks
 
 GAUSS_NEWTON, MAJORIZER = 0, 1
 
@@ -19,12 +20,6 @@ FACTORS_A_LOGARITHM = 512
 
 ROWS_A_BLOCK = 512
 """Rows whose two vectors stay in the cache."""
-
-IDS_AT_ONCE = 32
-"""IDs whose costs stay in the cache until the least is found."""
-
-COSTS_AT_ONCE = 16
-"""Costs whose least is found in registers."""
 
 
 @njit(cache=True, nogil=True)
@@ -230,20 +225,21 @@ def sum_by_id(losses, bounds, sums):
 
 
 @njit(cache=True, nogil=True)
-def expand_codewords(codewords, penalties, expanded):
-    """What a codeword is multiplied by in a parabola: products of its entries, entries, penalty.
+def expand_codewords(codewords, expanded):
+    """What a codeword is multiplied by in a parabola: products of its entries, and its entries.
 
-    ``expanded`` is (features, K); `expand_ids` gives the other factor.
+    ``expanded`` is (K, features); `expand_ids` gives the other factor.
     """
     width = codewords.shape[1]
-    columns = codewords.T.copy()
-    f = 0
-    for a in range(width):
-        for b in range(a + 1):
-            expanded[f] = columns[a] * columns[b]
-            f += 1
-    expanded[f : f + width] = columns
-    expanded[f + width] = penalties
+    for k in range(codewords.shape[0]):
+        codeword, out = codewords[k], expanded[k]
+        f = 0
+        for a in range(width):
+            for b in range(a + 1):
+                out[f] = codeword[a] * codeword[b]
+                f += 1
+        for a in range(width):
+            out[f + a] = codeword[a]
 
 
 @njit(cache=True, nogil=True, fastmath={"contract"})
@@ -284,50 +280,12 @@ def expand_ids(
             H[a, a] *= np.float32(0.5)
         for f in range(kept.size):
             out[s, f] = damped * flat[kept[f]]
-        out[s, kept.size + width] = np.float32(1)
-
-
-@njit(cache=True, nogil=True)
-def least_costs(of_ids, expanded, costs, best):
-    """``best[i]``: the codeword of least cost for row ``i`` of ``of_ids``, ties to the first.
-
-    Parameters
-    ----------
-    of_ids : (n, features), expanded : (features, K)
-        From `expand_ids` and `expand_codewords`.
-    costs : (`IDS_AT_ONCE`, K)
-        Scratch.
-    best : (n,)
-        Of any integers.
-    """
-    for start in range(0, of_ids.shape[0], IDS_AT_ONCE):
-        stop = min(start + IDS_AT_ONCE, of_ids.shape[0])
-        multiply(of_ids[start:stop], expanded, costs[: stop - start])
-        for i in range(start, stop):
-            best[i] = _least(costs[i - start])
-
-
-@njit(cache=True, nogil=True, fastmath={"nnan", "nsz"})
-def _least(cost):
-    """Where the first least entry is; anywhere if there are not-a-numbers."""
-    n = cost.size
-    least, begin = cost[0], 0
-    for start in range(0, n, COSTS_AT_ONCE):
-        here = cost[start]
-        for k in range(start + 1, min(n, start + COSTS_AT_ONCE)):
-            here = min(here, cost[k])
-        if here < least:
-            least, begin = here, start
-    best = begin
-    while best < n - 1 and cost[best] > least:
-        best += 1
-    return best
 
 
 @njit(cache=True, nogil=True)
 def move_by_parabolas(
     slopes, scores, labels, bounds, weights, loss, curvature, damping, chunks, codebook, expanded,
-    penalties, margin, assigned, scratch, of_ids, costs,
+    penalties, margin, assigned, scratch, of_ids,
 ):  # fmt: skip
     """Move each ID, chunk by chunk, to the codeword of least cost by the parabola of its loss.
 
@@ -341,11 +299,11 @@ def move_by_parabolas(
         Rows of each ID; how many rows each of them stands for.
     chunks : (n,)
         The chunks whose turn it is.
-    codebook : (chunks, K, width), expanded : (chunks, features, K), penalties : (chunks, K)
+    codebook : (chunks, K, width), expanded : (chunks, K, features), penalties : (chunks, K)
         Of all chunks; `expand_codewords` makes the second.
     assigned : (ids, chunks)
         Changed in place. IDs without rows stay.
-    scratch : (7, rows), of_ids : (ids, features), costs : (`IDS_AT_ONCE`, K)
+    scratch : (7, rows), of_ids : (ids, features)
         Overwritten: memory is the caller's, who can count it.
 
     Returns
@@ -371,7 +329,10 @@ def move_by_parabolas(
         expand_ids(
             slopes, firsts, seconds, bounds, weights, damping, chunk, codewords, own, seen, of_seen
         )
-        least_costs(of_seen, expanded[chunk], costs, wanted)
+        first_least(
+            of_seen, np.float32(1), expanded[chunk], penalties[chunk].astype(np.float32), 0,
+            seen.size, wanted,
+        )  # fmt: skip
         count, n = 0, 0
         for s in range(seen.size):
             j = seen[s]

@@ -12,6 +12,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from ..kernels import clusters, reassignment
+from ..kernels.argmin import first_least
 from ..rng import generator
 
 KMEANS_ROUNDS = 10
@@ -25,8 +26,8 @@ def seed_codewords(
 
     Parameters
     ----------
-    features : ndarray of float32, shape (n, width (width + 3) / 2 + 1)
-        Of the sampled IDs; the last column is 1.
+    features : ndarray of float32, shape (n, width (width + 3) / 2)
+        Of the sampled IDs.
     n_codewords : int
     precision : float
         Times half the squared length of a vector, added to each ID's loss; positive.
@@ -44,7 +45,7 @@ def seed_codewords(
     --------
     Two kinds of IDs, whose losses are least near -1 and 1:
 
-    >>> features = np.float32([[50.0, 100.0, 1.0], [50.0, -100.0, 1.0]] * 4)
+    >>> features = np.float32([[50.0, 100.0], [50.0, -100.0]] * 4)
     >>> codewords, penalties = seed_codewords(features, 2, 1e-3, 1.0, 0)
     >>> sorted(codewords.round(3).ravel().tolist())
     [-1.0, 1.0]
@@ -59,11 +60,9 @@ def seed_codewords(
     clusters.lloyd_rounds(least, codewords, KMEANS_ROUNDS)
     labels = np.empty(len(least), np.int32)
     clusters.nearest_centroid(least, codewords, 0, len(least), labels)
-    expanded = np.empty((features.shape[1], n_codewords), np.float32)
     for _ in range(LOSS_ROUNDS):
         penalties = _penalties(codewords, labels, precision, prior)
-        reassignment.expand_codewords(codewords, penalties, expanded)
-        labels = least_cost(features, expanded)
+        labels = least_cost(features, codewords, penalties)
         together = _indicator(labels, n_codewords) @ features.astype(np.float64)
         of_clusters, their_slopes = quadratic_parts(together)
         used = np.bincount(labels, minlength=n_codewords) > 0
@@ -72,15 +71,15 @@ def seed_codewords(
     return codewords, _penalties(codewords, labels, precision, prior)
 
 
-def least_cost(features: np.ndarray, expanded: np.ndarray) -> np.ndarray:
+def least_cost(features: np.ndarray, codewords: np.ndarray, penalties: np.ndarray) -> np.ndarray:
     """The codeword of least cost for each parabola.
 
     Parameters
     ----------
-    features : ndarray of float32, shape (n, width (width + 3) / 2 + 1)
-        The last column is 1.
-    expanded : ndarray of float32, shape (width (width + 3) / 2 + 1, n_codewords)
-        From `lsq_sketch.kernels.reassignment.expand_codewords`.
+    features : ndarray of float32, shape (n, width (width + 3) / 2)
+    codewords : ndarray of float32, shape (n_codewords, width)
+    penalties : ndarray, shape (n_codewords,)
+        Added to the costs.
 
     Returns
     -------
@@ -91,13 +90,16 @@ def least_cost(features: np.ndarray, expanded: np.ndarray) -> np.ndarray:
     --------
     Parabolas ``c^2 / 2 - c`` and ``c^2 / 2 + c``, and codewords -1 and 1:
 
-    >>> expanded = np.float32([[1, 1], [-1, 1], [0, 0]])
-    >>> least_cost(np.float32([[0.5, -1, 1], [0.5, 1, 1]]), expanded).tolist()
+    >>> features = np.float32([[0.5, -1], [0.5, 1]])
+    >>> least_cost(features, np.float32([[-1], [1]]), np.zeros(2)).tolist()
     [1, 0]
     """
     labels = np.empty(len(features), np.int32)
-    costs = np.empty((reassignment.IDS_AT_ONCE, expanded.shape[1]), np.float32)
-    reassignment.least_costs(features, expanded, costs, labels)
+    expanded = np.empty((len(codewords), features.shape[1]), np.float32)
+    reassignment.expand_codewords(codewords, expanded)
+    first_least(
+        features, np.float32(1), expanded, penalties.astype(np.float32), 0, len(labels), labels
+    )
     return labels
 
 
@@ -106,12 +108,12 @@ def quadratic_parts(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
     Examples
     --------
-    >>> curvatures, slopes = quadratic_parts(np.float32([[1.0, 0.5, 2.0, 7.0, 8.0, 1.0]]))
+    >>> curvatures, slopes = quadratic_parts(np.float32([[1.0, 0.5, 2.0, 7.0, 8.0]]))
     >>> curvatures.tolist(), slopes.tolist()
     ([[[2.0, 0.5], [0.5, 4.0]]], [[7.0, 8.0]])
     """
     n, columns = features.shape
-    width = int(np.sqrt(2 * columns + 0.25) - 1.5)
+    width = round(np.sqrt(2 * columns + 2.25) - 1.5)
     rows, cols = np.tril_indices(width)
     curvatures = np.zeros((n, width, width))
     curvatures[:, rows, cols] = features[:, : len(rows)]

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from numba import njit
 
 from lsq_sketch.kernels import network, products, slices
+from lsq_sketch.kernels.argmin import POINT_BLOCK, first_least
 from lsq_sketch.kernels.clusters import nearest_centroid
-from lsq_sketch.kernels.nearest import POINT_BLOCK
 from lsq_sketch.kernels.registers import LANES
 
 seeds = st.integers(0, 2**32 - 1)
@@ -171,6 +171,30 @@ def test_the_nearest_centroid_and_the_first_of_equals(n, n_centroids, dim, seed)
     assert (labels[n:] == -1).all()
 
 
+@given(st.integers(1, 2 * POINT_BLOCK + 3), st.integers(1, 12), st.integers(1, 11), seeds)
+def test_the_first_of_the_least(n, n_rows, dim, seed):
+    """Small integers again, and some of the points only."""
+    rng = np.random.default_rng(seed)
+    points, rows = (rng.integers(-3, 4, (count, dim)).astype(np.float32) for count in (n, n_rows))
+    offsets = rng.integers(-3, 4, n_rows).astype(np.float32)
+    start, stop = np.sort(rng.integers(0, n + 1, 2))
+    labels = np.full(n, 99, np.int64)
+    first_least(points, np.float32(0.5), rows, offsets, start, stop, labels)
+    expected = (offsets + 0.5 * points.astype(float) @ rows.T).argmin(axis=1)
+    np.testing.assert_array_equal(labels[start:stop], expected[start:stop])
+    assert (labels[:start] == 99).all()
+    assert (labels[stop:] == 99).all()
+
+
+@pytest.mark.compiled  # NumPy's argmin gives the place of a not-a-number
+def test_numbers_that_are_not_comparable_give_a_place():
+    points = np.float32([[np.nan], [1.0], [np.inf], [-np.inf]])
+    labels = np.full(4, 99, np.int32)
+    rows, offsets = np.float32([[1.0], [0.0], [-1.0]]), np.float32([0.0, np.nan, 0.0])
+    first_least(points, np.float32(1), rows, offsets, 0, 4, labels)
+    np.testing.assert_array_equal(labels, [0, 2, 2, 0])
+
+
 @given(st.integers(1, 30), st.integers(1, 20), st.integers(1, 40), seeds)
 def test_layers_and_the_way_back(n, inputs, outputs, seed):
     rng = np.random.default_rng(seed)
@@ -210,4 +234,4 @@ def test_registers_of_other_lengths(lanes):
         check=False,
     )  # fmt: skip
     assert run.returncode == 0, run.stdout[-3000:]
-    assert "7 passed" in run.stdout
+    assert "9 passed" in run.stdout

@@ -182,7 +182,7 @@ class AlternatingEmbedding(GatherTable):
         random = generator(rng)
         self.n_chunks, self.width = chunk_width(dim, self.options.n_chunks)
         self.n_codewords = params_per_dim
-        self.n_features = self.width * (self.width + 3) // 2 + 1
+        self.n_features = self.width * (self.width + 3) // 2
         terms = [
             Term.stored(c * self.width, self.width, c * params_per_dim, params_per_dim, c)
             for c in range(self.n_chunks)
@@ -227,10 +227,10 @@ class AlternatingEmbedding(GatherTable):
         ids = np.ascontiguousarray(rows.ids[:, context.field])
         order, starts = kernels.sort_by_id(ids, self.cardinality)
         penalties = self._penalties(self._nat(context, rows) * self._prior(context, len(rows)))
-        expanded = np.empty((self.n_chunks, self.n_features, self.n_codewords), np.float32)
+        expanded = np.empty((self.n_chunks, self.n_codewords, self.n_features), np.float32)
         chunks = self._chunks(context, len(rows))
         for chunk in chunks:
-            kernels.expand_codewords(self.codewords(chunk), penalties[chunk], expanded[chunk])
+            kernels.expand_codewords(self.codewords(chunk), expanded[chunk])
         pieces = list(self._blocks(starts))
 
         def move(piece: tuple[int, int]) -> int:
@@ -296,8 +296,6 @@ class AlternatingEmbedding(GatherTable):
             features, self.n_codewords, nat / mean_square, nat * self.options.popularity_prior,
             context.rng,
         )  # fmt: skip
-        expanded = np.empty((self.n_features, self.n_codewords), np.float32)
-        kernels.expand_codewords(codewords, penalties, expanded)
 
         def assign(piece: tuple[int, int]) -> None:
             first, stop = piece
@@ -305,14 +303,14 @@ class AlternatingEmbedding(GatherTable):
             own = order[starts[first] : starts[stop]]
             ids = np.arange(first, stop)
             features = self._parabolas_of(context, rows, own, ends, chunk, ids)
-            chosen[first:stop] = least_cost(features, expanded)
+            chosen[first:stop] = least_cost(features, codewords, penalties)
 
         chosen = np.empty(self.cardinality, self.assignments.dtype)
         if wanted < n_seen:
             for_each(assign, list(self._blocks(starts)))
         else:  # all parabolas are at hand; an ID without rows has its penalties alone
-            chosen[:] = expanded[-1].argmin()
-            chosen[sample] = least_cost(features, expanded)
+            chosen[:] = penalties.argmin()
+            chosen[sample] = least_cost(features, codewords, penalties)
         self.assign(chunk, chosen)
         first = chunk * self.n_codewords
         self.codewords(chunk)[...] = codewords
@@ -330,7 +328,6 @@ class AlternatingEmbedding(GatherTable):
     ) -> np.ndarray:
         """Parabolas of some IDs' losses in one chunk, (n, features), from their sorted rows."""
         out = np.zeros((len(ids), self.n_features), np.float32)
-        out[:, -1] = 1
         loss = SQUARED if context.model.loss == "squared" else LOGISTIC
 
         def expand(piece: tuple[int, int]) -> None:
@@ -457,7 +454,6 @@ class AlternatingEmbedding(GatherTable):
             np.array(chunks), codebook, expanded, penalties, options.margin,
             self.assignments[first:stop], np.empty((7, len(scores)), np.float32),
             np.empty((stop - first, self.n_features), np.float32),
-            np.empty((kernels.IDS_AT_ONCE, self.n_codewords), np.float32),
         )  # fmt: skip
 
     def _exactly(self, costly: bool) -> bool:
