@@ -16,11 +16,15 @@ from typing import NamedTuple
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils, config
+from numba.core.errors import TypingError
 from numba.core.registry import cpu_target
 from numba.extending import intrinsic
 
 INT, INDEX, FLOAT = ir.IntType(64), ir.IntType(32), ir.FloatType()
 INT_BYTES, INDEX_BYTES, FLOAT_BYTES = 8, 4, 4
+
+ENTRIES = types.float32, types.int64, types.int32
+"""Of arrays: the code would take anything else for them."""
 
 
 def _lanes():
@@ -69,6 +73,10 @@ def in_registers(generate):
             return function
 
         def typed(typing_context, *arguments):
+            for kind in arguments:
+                if isinstance(kind, types.Array) and kind.dtype not in ENTRIES:
+                    name = function.__name__
+                    raise TypingError(f"{name} got an array of {kind.dtype}, expected {ENTRIES}.")
             return types.void(*arguments), lower
 
         update_wrapper(typed, function)

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numba import njit
+from numba.core.errors import TypingError
 
 from lsq_sketch.kernels import network, products, slices
 from lsq_sketch.kernels.argmin import POINT_BLOCK, first_least
@@ -219,6 +220,13 @@ def test_layers_and_the_way_back(n, inputs, outputs, seed):
 
 
 @pytest.mark.compiled
+def test_entries_of_another_kind_are_refused():
+    a, out = np.zeros((2, 2)), np.zeros((2, 2), np.float32)
+    with pytest.raises(TypingError, match="got an array of float64, expected"):
+        products.multiply(a, a, out)
+
+
+@pytest.mark.compiled
 @pytest.mark.skipif(not X86, reason="names processors of the x86 family")
 @pytest.mark.parametrize("lanes", [lanes for lanes in PROCESSORS if lanes != LANES])
 def test_registers_of_other_lengths(lanes):
@@ -234,4 +242,4 @@ def test_registers_of_other_lengths(lanes):
         check=False,
     )  # fmt: skip
     assert run.returncode == 0, run.stdout[-3000:]
-    assert "9 passed" in run.stdout
+    assert "10 passed" in run.stdout
