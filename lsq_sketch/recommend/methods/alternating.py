@@ -77,6 +77,9 @@ class AlternatingOptions:
     first_prior : float
         The same when IDs move for the first time, if they have few rows (see ``enough_rows``).
         Codebooks tell little by then: IDs are better gathered first, and parted later.
+    first_prior_per_row : float
+        Times the rows of an ID, it bounds ``first_prior``: what few rows cannot overrule would
+        gather IDs for ever. Which ID: that of the average row, as one of many rows weighs more.
     max_rows : int or None
         Rows looked at, spread evenly over all, which the others are taken to be like; None: all
         rows, of a memory map 2^22.
@@ -110,6 +113,7 @@ class AlternatingOptions:
     norm_penalty: float = 0.0
     popularity_prior: float = 0.6
     first_prior: float = 8.0
+    first_prior_per_row: float = 0.2
     max_rows: int | None = None
     max_rows_per_id: int = 1 << 16
     chunks_at_once: int | None = None
@@ -131,7 +135,7 @@ class AlternatingOptions:
         _validate.choice(self.optimizer_state, "optimizer_state", STATES)
         for name in (
             "start_scale", "damping", "margin", "norm_penalty", "popularity_prior", "first_prior",
-            "enough_rows",
+            "first_prior_per_row", "enough_rows",
         ):  # fmt: skip
             value = getattr(self, name)
             if not (np.isfinite(value) and value >= 0):
@@ -389,8 +393,16 @@ class AlternatingEmbedding(GatherTable):
         """How strong the prior on popular codewords is."""
         moves_first = self._turn(context.epoch) * self._at_once(context, rows) < self.n_chunks
         if moves_first and not self._rows_suffice(context):
-            return self.options.first_prior
+            return self._first_prior(context)
         return self.options.popularity_prior
+
+    def _first_prior(self, context: EpochContext) -> float:
+        """The prior when IDs move first: as strong as the rows of an ID can overrule later."""
+        options = self.options
+        counts = context.frequencies().astype(np.float64)
+        rows = float((counts**2).sum() / max(counts.sum(), 1))
+        bound = max(options.first_prior_per_row * rows, options.popularity_prior)
+        return min(options.first_prior, bound)
 
     def _penalties(self, prior: float) -> np.ndarray:
         """What each codeword adds to an ID's loss, (chunks, codewords)."""

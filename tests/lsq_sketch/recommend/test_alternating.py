@@ -353,7 +353,8 @@ def test_penalties_decide_where_they_are_large(evaluation):
         for chunk in range(4):
             shortest = (table.codewords(chunk) ** 2).sum(axis=1).argmin()
             assert (table.assignments[seen, chunk] == shortest).all()
-    model, train = trained(evaluation=evaluation, first_prior=1e6, chunks_at_once=4)
+    options = {"first_prior": 1e6, "first_prior_per_row": 1e6}
+    model, train = trained(evaluation=evaluation, chunks_at_once=4, **options)
     table = model.tables[1]
     table.assignments[:30] = 2
     reassign(model, train)
@@ -372,10 +373,23 @@ def test_the_prior_is_stronger_at_first_where_rows_are_few():
     assert [place.table._prior(context, 959) for context in contexts] == [3.0, 0.5, 0.5]
 
 
+def test_the_first_prior_is_bounded_by_the_rows_of_an_id():
+    """Those of the ID that an average row has; and it is never weaker than the usual prior."""
+    options = {"popularity_prior": 0.5, "first_prior": 8.0, "first_prior_per_row": 0.1}
+    model, data, place = seedable("gmf", options)
+    few = data.train.subset(slice(0, 900))
+    for rows, counts in ((few, np.bincount(few.ids[:, place.field])), (few.subset([0]), [1])):
+        of_a_row = sum(n * n for n in counts) / sum(counts)
+        found = place.table._prior(context_of(model, rows, place), len(rows))
+        assert found == pytest.approx(max(0.5, 0.1 * of_a_row))
+    place.table.options = replace(place.table.options, first_prior_per_row=10.0)
+    assert place.table._prior(context_of(model, few, place), len(few)) == 8.0
+
+
 def test_a_stronger_prior_gathers_ids():
     counts = {}
     for prior in (0.0, 20.0):
-        model, train = trained(first_prior=prior)
+        model, train = trained(first_prior=prior, first_prior_per_row=20.0)
         reassign(model, train)
         labels = model.tables[1].assignments[np.unique(train.ids[:, 1]), 0]
         counts[prior] = np.bincount(labels).max()
