@@ -26,7 +26,7 @@ POWERS = 2.0 ** -np.arange(1024.0)
 SINGLE_POWERS = POWERS[:127].astype(np.float32)
 
 
-@njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
+@njit(cache=True, nogil=True, forceinline=True, fastmath={"reassoc", "contract"})
 def dot(a, b, n):
     """Inner product of the first ``n`` entries, in an order that only the compiler chooses."""
     total = np.float32(0)

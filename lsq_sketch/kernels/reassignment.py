@@ -364,9 +364,10 @@ def move_by_parabolas(
             if change + penalties[chunk, best] - penalties[chunk, old] < -margin:
                 own[j] = best
                 sums[j] = after
-                scores[start:stop] = trial[n:end]
-                firsts[start:stop] = trial_firsts[n:end]
-                seconds[start:stop] = trial_seconds[n:end]
+                for i in range(stop - start):
+                    scores[start + i] = trial[n + i]
+                    firsts[start + i] = trial_firsts[n + i]
+                    seconds[start + i] = trial_seconds[n + i]
                 moved += 1
             n = end
     return moved
