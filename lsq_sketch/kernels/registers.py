@@ -27,16 +27,16 @@ ENTRIES = types.float32, types.int64, types.int32
 """Of arrays: the code would take anything else for them."""
 
 
-def _lanes():
-    """By what Numba compiles for: the processor, or ``NUMBA_CPU_FEATURES``."""
-    features = cpu_target.target_context.codegen().magic_tuple()[-1].split(",")
-    if "+avx512f" in features:
+def floats_of_a_register(features):
+    """By a processor's features, as LLVM names them: ``+avx2,-avx512f``."""
+    found = features.split(",")
+    if "+avx512f" in found:
         return 16
-    return 8 if "+avx" in features else 4
+    return 8 if "+avx" in found else 4
 
 
-LANES = _lanes()
-"""Floats of a register. There are 32 registers, or 16 where they have 8 floats."""
+LANES = floats_of_a_register(cpu_target.target_context.codegen().magic_tuple()[-1])
+"""Floats of a register, of what Numba compiles for; there are 32 of them, or 16 with 8 floats."""
 
 
 class Array(NamedTuple):

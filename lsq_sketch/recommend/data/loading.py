@@ -138,7 +138,11 @@ def _check_options(
     """Refuse options that would have no effect."""
     of_ratings = (movielens.NAME, RATINGS)
     given = [
-        ("task='regression'", task == "regression", (*of_ratings, flights.NAME)),
+        (
+            "task='regression' (--task regression)",
+            task == "regression",
+            (*of_ratings, flights.NAME),
+        ),
         ("drop_ratings (--drop-ratings)", drop_ratings is not None, of_ratings),
         ("skip_bad (--skip-bad)", skip_bad, (RATINGS, CRITEO)),
         ("cache", cache is not None, (CRITEO,)),

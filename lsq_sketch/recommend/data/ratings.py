@@ -157,7 +157,7 @@ def _labels(name: str, values: np.ndarray) -> np.ndarray:
         raise DataError(
             f"{name}: ratings from {low:g} to {high:g} give labels of one kind only (positive is "
             f"{rule}); expected both. Scale the ratings to 1 to 5, give labels 0 and 1, or take "
-            f"the rating itself as target (task='regression')."
+            f"the rating itself as target (task='regression', --task regression)."
         )
     return labels
 
@@ -237,6 +237,11 @@ def read_ratings(path: str | Path, *, skip_bad: bool = False) -> Ratings:
     first = text.first_line(path)
     separator = next((mark for mark in SEPARATORS if mark in first), None)
     columns = _split(first, separator)
+    if b"\0" in first:
+        raise DataError(
+            f"{path}: not a text file (it begins with {first[:8]!r}, and has zero bytes). Expected "
+            f"lines of user item rating [timestamp]: write the table as text, tab-separated."
+        )
     if separator is None or len(columns) not in (3, 4):
         shown = first[:80].decode(errors="replace")
         raise DataError(

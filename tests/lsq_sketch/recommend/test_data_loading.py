@@ -66,7 +66,7 @@ def test_what_is_no_word(word):
 @pytest.mark.parametrize(
     ("word", "options", "message"),
     [
-        ("synthetic:9x9", {"task": "regression"}, "task='regression' does not apply to synthetic"),
+        ("synthetic:9x9", {"task": "regression"}, r"\(--task regression\) does not apply to synth"),
         ("flights", {"drop_ratings": (3,)}, r"drop_ratings \(--drop-ratings\) does not apply to"),
         ("movielens-small", {"skip_bad": True}, r"skip_bad \(--skip-bad\) does not apply to"),
         ("movielens-small", {"cache": "."}, "cache does not apply to movielens-small, only to"),
