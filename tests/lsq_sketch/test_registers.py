@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numba import njit
 from numba.core.errors import TypingError
 
-from lsq_sketch.kernels import network, products, slices
+from lsq_sketch.kernels import codeword_pairs, network, products, slices
 from lsq_sketch.kernels.argmin import POINT_BLOCK, first_least
 from lsq_sketch.kernels.clusters import nearest_centroid
 from lsq_sketch.kernels.registers import LANES, floats_of_a_register
@@ -195,6 +195,66 @@ def test_numbers_that_are_not_comparable_give_a_place():
     np.testing.assert_array_equal(labels, [0, 2, 2, 0])
 
 
+@njit
+def least_parabola(*arguments):
+    codeword_pairs.least_parabola(*arguments)
+
+
+@given(st.integers(1, 5 * LANES), st.integers(1, 5), st.integers(0, 12), st.booleans(), seeds)
+def test_the_least_parabola_agrees_with_the_twin(n_codewords, n_others, n, whole_numbers, seed):
+    """Row by row in float64; with whole numbers, of which many are the same, the first of them."""
+    rng = np.random.default_rng(seed)
+
+    def draw(*shape):
+        numbers = rng.integers(-2, 3, shape) if whole_numbers else rng.standard_normal(shape)
+        return numbers.astype(np.float32)
+
+    whole = -(-n_codewords // LANES) * LANES
+    products = np.zeros((n_others, whole), np.float32)
+    others, own = draw(1, n_others, 3), draw(1, n_codewords, 3)
+    codeword_pairs.products_of_codewords(others, own, products[None])
+    np.testing.assert_allclose(products[:, :n_codewords], others[0] @ own[0].T, atol=1e-5)
+    assert (products[:, n_codewords:] == 0).all()
+    codes, old = rng.integers(0, n_others, n), int(rng.integers(n_codewords))
+    firsts, seconds = draw(n), abs(draw(n))
+    penalties = np.full(whole, np.inf, np.float32)
+    penalties[:n_codewords] = draw(n_codewords)
+    factors = np.float32([3, 0.5])
+    start = int(rng.integers(0, n + 1))
+    best, least = np.full(1, -1, np.int32), np.full(1, np.nan, np.float32)
+    least_parabola(
+        products, codes * whole, start, n, old, firsts, seconds, factors, penalties, best, least
+    )
+    costs = penalties[:n_codewords].astype(float)
+    size = abs(costs)
+    for i in range(start, n):
+        row = products[codes[i], :n_codewords].astype(float)
+        terms = np.array([firsts[i] * (row - row[old]), 0.5 * seconds[i] * (row - row[old]) ** 2])
+        costs += 3 * terms.sum(axis=0)
+        size += 3 * abs(terms).sum(axis=0)
+    allowed = 0 if whole_numbers else (n + 8) * EPS * size.max()
+    assert costs[best[0]] <= costs.min() + allowed
+    assert abs(least[0] - costs[best[0]]) <= allowed
+    if whole_numbers:
+        assert best[0] == costs.argmin()
+
+
+def test_a_parabola_that_is_not_comparable_is_not_the_least():
+    products = np.zeros((1, LANES), np.float32)
+    products[0, :3] = np.nan, 0, 1
+    penalties = np.full(LANES, np.inf, np.float32)
+    penalties[:3] = -5, 0, -1
+    best, least = np.empty(1, np.int32), np.empty(1, np.float32)
+    ones = np.ones(1, np.float32)
+    for old, expected in ((1, 2), (0, 0)):
+        least_parabola(
+            products, np.zeros(1, np.int64), 0, 1, old, 0 * ones, ones, np.float32([1, 0.5]),
+            penalties, best, least,
+        )  # fmt: skip
+        assert best[0] == expected
+        assert least[0] == (-0.5 if old else np.inf)
+
+
 @given(st.integers(1, 30), st.integers(1, 20), st.integers(1, 40), seeds)
 def test_layers_and_the_way_back(n, inputs, outputs, seed):
     rng = np.random.default_rng(seed)
@@ -259,4 +319,4 @@ def test_registers_of_other_lengths(lanes, tmp_path):
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert run.returncode == 0, run.stdout[-3000:] + run.stderr[-3000:]
-    assert "11 passed" in run.stdout
+    assert "13 passed" in run.stdout

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ... import _validate
+from ...kernels import codeword_pairs
 from ...kernels import reassignment as kernels
 from ...kernels.factorization import LOGISTIC, SQUARED
+from ...kernels.registers import LANES
 from ...rng import generator
 from ...threads import for_each, single_threaded_blas
 from ..seeding import least_cost, seed_codewords
+from ..sorted_rows import ROWS_AT_ONCE, SortedRows
 from .base import GatherTable, Term, chunk_width, random_codebook
 
 if TYPE_CHECKING:
+    from ..models import Model
     from ..training import EpochContext
 
 EVALUATIONS = ("auto", "exact", "quadratic")
@@ -29,11 +32,8 @@ LARGEST_EXACT = 8
 WORK_A_ROW = 100
 """Multiplications of IDs by codewords in the time of two epochs, for each row and column."""
 
-ROWS_AT_ONCE = 8192
-"""Rows of a block of IDs, unless one ID has more."""
-
-FLOATS_AT_ONCE = 1 << 20
-"""Coefficients of a block of IDs."""
+LARGEST_PRODUCTS = 1 << 16
+"""Pairs of codewords of a chunk up to which their products are worked out, and read from cache."""
 
 LEAST_SAMPLE, SAMPLE_PER_CODEWORD = 1024, 16
 """IDs that codewords are seeded from: the larger of the two, or all."""
@@ -198,8 +198,12 @@ class AlternatingEmbedding(GatherTable):
 
     def codewords(self, chunk: int) -> np.ndarray:
         """Codewords of a chunk, (params_per_dim, width): a view."""
-        first = chunk * self.n_codewords
-        return self.codebook.value[first : first + self.n_codewords]
+        return self.codebooks[chunk]
+
+    @property
+    def codebooks(self) -> np.ndarray:
+        """Codewords of all chunks, (chunks, params_per_dim, width): a view."""
+        return self.codebook.value.reshape(self.n_chunks, self.n_codewords, self.width)
 
     def after_epoch(self, context: EpochContext) -> None:
         """Seed codebooks anew, and let IDs move, if it is time."""
@@ -227,29 +231,83 @@ class AlternatingEmbedding(GatherTable):
         int
             Assignments that have changed.
         """
-        rows = self._rows(context)
-        ids = np.ascontiguousarray(rows.ids[:, context.field])
-        order, starts = kernels.sort_by_id(ids, self.cardinality)
-        penalties = self._penalties(self._nat(context, rows) * self._prior(context, len(rows)))
-        expanded = np.empty((self.n_chunks, self.n_codewords, self.n_features), np.float32)
-        chunks = self._chunks(context, len(rows))
-        for chunk in chunks:
-            kernels.expand_codewords(self.codewords(chunk), expanded[chunk])
-        pieces = list(self._blocks(starts))
+        own = self._sorted_rows(context)
+        penalties = self._penalties(
+            self._nat(context, own.rows) * self._prior(context, len(own.rows))
+        )
+        chunks = np.array(self._chunks(context, len(own.rows)))
+        other = self._partner(context)
+        with single_threaded_blas():
+            if other is not None:
+                return self._move_pairs(context, own, penalties, chunks, other)
+            return self._move(context, own, penalties, chunks)
+
+    def _partner(self, context: EpochContext) -> AlternatingEmbedding | None:
+        """The other field's table, if scores are products of codewords, and of few different ones.
+
+        Nothing is gained by that if every codeword is tried on every row.
+        """
+        model = context.model
+        if not model.scores_are_inner_products or context.table is not model.tables[context.field]:
+            return None
+        other = model.tables[1 - context.field]
+        if (
+            isinstance(other, AlternatingEmbedding)
+            and other.n_chunks == self.n_chunks
+            and other.n_codewords * self.n_codewords <= LARGEST_PRODUCTS
+            and not self._exactly(model)
+        ):
+            return other
+        return None
+
+    def _move_pairs(
+        self,
+        context: EpochContext,
+        own: SortedRows,
+        penalties: np.ndarray,
+        chunks: np.ndarray,
+        other: AlternatingEmbedding,
+    ) -> int:
+        """Move all IDs by products of codewords."""
+        model, options, field = context.model, self.options, context.field
+        whole = -(-self.n_codewords // LANES) * LANES
+        products = np.empty((self.n_chunks, other.n_codewords, whole), np.float32)
+        codeword_pairs.products_of_codewords(other.codebooks, self.codebooks, products)
+        costs = np.full((self.n_chunks, whole), np.inf, np.float32)
+        costs[:, : self.n_codewords] = penalties
+        own_biases, other_biases = model.id_biases(field), model.id_biases(1 - field)
+        most_rows = min(int(np.diff(own.starts).max(initial=0)), own.most)
+        room = max(codeword_pairs.ROWS_A_BLOCK, most_rows)
 
         def move(piece: tuple[int, int]) -> int:
-            return self._move_block(
-                context, rows, order, starts, penalties, expanded, chunks, *piece
-            )
+            return codeword_pairs.move_pairs(
+                own.order, own.starts, *piece, own.most, own.weight, own.rows.ids, own.rows.labels,
+                own_biases, other_biases, field, _loss(model), CURVATURES.index(options.curvature),
+                options.damping, chunks, products, costs, options.margin, self.assignments,
+                other.assignments, np.empty((self.n_chunks, room), np.int64),
+                np.empty((codeword_pairs.SCRATCH, room), np.float32),
+            )  # fmt: skip
 
-        with single_threaded_blas():
-            return sum(for_each(move, pieces))
+        return sum(for_each(move, list(own.blocks())))
+
+    def _move(
+        self, context: EpochContext, own: SortedRows, penalties: np.ndarray, chunks: np.ndarray
+    ) -> int:
+        """Move all IDs by the slopes of their rows' scores."""
+        expanded = np.empty((self.n_chunks, self.n_codewords, self.n_features), np.float32)
+        for chunk in chunks:
+            kernels.expand_codewords(self.codewords(chunk), expanded[chunk])
+
+        def move(piece: tuple[int, int]) -> int:
+            return self._move_block(context, own, penalties, expanded, chunks, *piece)
+
+        return sum(for_each(move, list(own.blocks(self.n_features))))
 
     def _seeds(self, context: EpochContext) -> bool:
         """Whether it is time to seed codebooks anew, and there are rows enough."""
         options = self.options
         in_time = options.first_epoch <= context.epoch <= options.seed_until * context.epochs
-        if not in_time or self.dim == 1 or not context.model.scores_are_linear:
+        if not in_time or self.dim == 1 or not context.model.scores_are_inner_products:
             return False
         return self._rows_suffice(context)
 
@@ -269,32 +327,21 @@ class AlternatingEmbedding(GatherTable):
         -----
         The prior on an ID's vector in a chunk is a Gaussian with the codewords' mean square.
         """
-        rows = self._rows(context)
-        order, starts = kernels.sort_by_id(
-            np.ascontiguousarray(rows.ids[:, context.field]), self.cardinality
-        )
+        own = self._sorted_rows(context)
         turn = (context.epoch - self.options.first_epoch) * self.options.seeded_at_once
         with single_threaded_blas():
             for i in range(min(self.options.seeded_at_once, self.n_chunks)):
-                self._seed_chunk(context, rows, order, starts, (turn + i) % self.n_chunks)
+                self._seed_chunk(context, own, (turn + i) % self.n_chunks)
 
-    def _seed_chunk(
-        self,
-        context: EpochContext,
-        rows: Any,
-        order: np.ndarray,
-        starts: np.ndarray,
-        chunk: int,
-    ) -> None:
-        sample = np.flatnonzero(np.diff(starts))
-        n_seen = len(sample)
+    def _seed_chunk(self, context: EpochContext, own: SortedRows, chunk: int) -> None:
+        seen = own.seen
         wanted = max(LEAST_SAMPLE, SAMPLE_PER_CODEWORD * self.n_codewords)
-        if wanted < n_seen:
-            sample = np.sort(context.rng.choice(sample, wanted, replace=False))
-        of_sample = [order[starts[j] : starts[j + 1]] for j in sample]
-        ends = np.concatenate([[0], np.cumsum([len(own) for own in of_sample])])
-        features = self._parabolas_of(context, rows, np.concatenate(of_sample), ends, chunk, sample)
-        nat = self._nat(context, rows)
+        if wanted < len(seen):
+            sample = np.sort(context.rng.choice(seen, wanted, replace=False))
+        else:
+            sample = seen
+        features = self._parabolas_of(context, own.of_ids(sample), chunk, sample)
+        nat = self._nat(context, own.rows)
         mean_square = max(float((self.codewords(chunk).astype(np.float64) ** 2).mean()), 1e-3)
         codewords, penalties = seed_codewords(
             features, self.n_codewords, nat / mean_square, nat * self.options.popularity_prior,
@@ -302,16 +349,13 @@ class AlternatingEmbedding(GatherTable):
         )  # fmt: skip
 
         def assign(piece: tuple[int, int]) -> None:
-            first, stop = piece
-            ends = starts[first : stop + 1] - starts[first]
-            own = order[starts[first] : starts[stop]]
-            ids = np.arange(first, stop)
-            features = self._parabolas_of(context, rows, own, ends, chunk, ids)
-            chosen[first:stop] = least_cost(features, codewords, penalties)
+            ids = np.arange(*piece)
+            features = self._parabolas_of(context, own.of_ids(ids), chunk, ids)
+            chosen[slice(*piece)] = least_cost(features, codewords, penalties)
 
         chosen = np.empty(self.cardinality, self.assignments.dtype)
-        if wanted < n_seen:
-            for_each(assign, list(self._blocks(starts)))
+        if wanted < len(seen):
+            for_each(assign, list(own.blocks(self.n_features)))
         else:  # all parabolas are at hand; an ID without rows has its penalties alone
             chosen[:] = penalties.argmin()
             chosen[sample] = least_cost(features, codewords, penalties)
@@ -322,34 +366,27 @@ class AlternatingEmbedding(GatherTable):
             state[first : first + self.n_codewords] = 0
 
     def _parabolas_of(
-        self,
-        context: EpochContext,
-        rows: Any,
-        order: np.ndarray,
-        starts: np.ndarray,
-        chunk: int,
-        ids: np.ndarray,
+        self, context: EpochContext, own: SortedRows, chunk: int, ids: np.ndarray
     ) -> np.ndarray:
-        """Parabolas of some IDs' losses in one chunk, (n, features), from their sorted rows."""
+        """Parabolas of some IDs' losses in one chunk, (n, features), from their rows."""
         out = np.zeros((len(ids), self.n_features), np.float32)
-        loss = SQUARED if context.model.loss == "squared" else LOGISTIC
 
         def expand(piece: tuple[int, int]) -> None:
             first, stop = piece
-            if starts[first] == starts[stop]:
+            if own.starts[first] == own.starts[stop]:
                 return
-            slopes, scores, labels, bounds, weights = self._block(
-                context, rows, order, starts, first, stop
-            )
+            slopes, scores, labels, bounds, weights = self._block(context, own, first, stop)
             losses, firsts, seconds = (np.empty_like(scores) for _ in range(3))
-            kernels.parabolas(loss, kernels.GAUSS_NEWTON, scores, labels, losses, firsts, seconds)
+            kernels.parabolas(
+                _loss(context.model), kernels.GAUSS_NEWTON, scores, labels, losses, firsts, seconds
+            )
             kernels.expand_ids(
                 slopes, firsts, seconds, bounds, weights, self.options.damping, chunk,
                 self.codewords(chunk), self.assignments[ids[first:stop], chunk],
                 np.arange(stop - first), out[first:stop],
             )  # fmt: skip
 
-        for_each(expand, list(self._blocks(starts)))
+        for_each(expand, list(own.blocks(self.n_features)))
         return out
 
     def _nat(self, context: EpochContext, rows: Any) -> float:
@@ -360,6 +397,14 @@ class AlternatingEmbedding(GatherTable):
         some = slice(None, None, max(1, len(rows) // ROWS_AT_ONCE))
         scores = model.scores(rows.ids[some], rows.dense[some])
         return 2 * float(((scores - rows.labels[some]).astype(np.float64) ** 2).mean())
+
+    def _sorted_rows(self, context: EpochContext) -> SortedRows:
+        """The rows that are looked at, sorted by the field's IDs."""
+        rows = self._rows(context)
+        weight = len(context.train) / max(len(rows), 1)
+        return SortedRows.of(
+            rows, context.field, self.cardinality, weight, self.options.max_rows_per_id
+        )
 
     def _rows(self, context: EpochContext) -> Any:
         train, wanted = context.train, self.options.max_rows
@@ -416,38 +461,22 @@ class AlternatingEmbedding(GatherTable):
                 out[chunk] -= prior * np.log(shares)
         return out
 
-    def _blocks(self, starts: np.ndarray) -> Iterator[tuple[int, int]]:
-        """Bounds of blocks of IDs with few enough rows; they depend on the data alone."""
-        most = max(1, FLOATS_AT_ONCE // self.n_features)
-        seen = np.minimum(np.diff(starts), self.options.max_rows_per_id)
-        ends = np.concatenate([[0], np.cumsum(seen)])
-        first = 0
-        while first < len(seen):
-            stop = int(np.searchsorted(ends, ends[first] + ROWS_AT_ONCE, side="right")) - 1
-            stop = min(max(stop, first + 1), first + most, len(seen))
-            yield first, stop
-            first = stop
-
     def _move_block(
         self,
         context: EpochContext,
-        rows: Any,
-        order: np.ndarray,
-        starts: np.ndarray,
+        own: SortedRows,
         penalties: np.ndarray,
         expanded: np.ndarray,
-        chunks: list[int],
+        chunks: np.ndarray,
         first: int,
         stop: int,
     ) -> int:
-        if starts[first] == starts[stop]:
+        if own.starts[first] == own.starts[stop]:
             return 0
         model, options = context.model, self.options
-        slopes, scores, labels, bounds, weights = self._block(
-            context, rows, order, starts, first, stop
-        )
-        loss = SQUARED if model.loss == "squared" else LOGISTIC
-        if self._exactly(model.scores_are_linear and model.loss == "logistic"):
+        slopes, scores, labels, bounds, weights = self._block(context, own, first, stop)
+        loss = _loss(model)
+        if self._exactly(model):
             moved = 0
             for chunk in chunks:
                 before = self.assignments[first:stop, chunk]
@@ -459,57 +488,37 @@ class AlternatingEmbedding(GatherTable):
                 moved += int(np.count_nonzero(assigned != before))
                 self.assign(chunk, assigned, first)
             return moved
-        codebook = self.codebook.value.reshape(self.n_chunks, self.n_codewords, self.width)
         curvature = CURVATURES.index(options.curvature)
         return kernels.move_by_parabolas(
             slopes, scores, labels, bounds, weights, loss, curvature, options.damping,
-            np.array(chunks), codebook, expanded, penalties, options.margin,
+            chunks, self.codebooks, expanded, penalties, options.margin,
             self.assignments[first:stop], np.empty((7, len(scores)), np.float32),
             np.empty((stop - first, self.n_features), np.float32),
         )  # fmt: skip
 
-    def _exactly(self, costly: bool) -> bool:
+    def _exactly(self, model: Model) -> bool:
         """Whether every codeword is tried on every row.
 
         Where parabolas are exact anyway, or scores are linearised, nothing is gained by it.
         """
         if self.options.evaluation == "auto":
-            return costly and self.n_codewords <= LARGEST_EXACT
+            curved = model.scores_are_inner_products and model.loss == "logistic"
+            return curved and self.n_codewords <= LARGEST_EXACT
         return self.options.evaluation == "exact"
 
     def _block(
-        self,
-        context: EpochContext,
-        rows: Any,
-        order: np.ndarray,
-        starts: np.ndarray,
-        first: int,
-        stop: int,
+        self, context: EpochContext, own: SortedRows, first: int, stop: int
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """Slopes, scores and labels of a block's rows, bounds of its IDs, weights of their rows."""
-        chosen, bounds, weights = self._block_rows(order, starts, first, stop)
+        chosen, bounds, weights = own.block(first, stop)
+        rows = own.rows
         scores, slopes = context.model.field_slopes(
             rows.ids.take(chosen, axis=0), rows.dense[chosen], context.field
         )
-        own = np.ascontiguousarray(slopes[:, context.column : context.column + self.dim])
-        weights *= len(context.train) / len(rows)  # of a sample each row stands for several
-        return own, scores, rows.labels.take(chosen), bounds, weights
+        in_table = np.ascontiguousarray(slopes[:, context.column : context.column + self.dim])
+        return in_table, scores, rows.labels.take(chosen), bounds, weights
 
-    def _block_rows(
-        self, order: np.ndarray, starts: np.ndarray, first: int, stop: int
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Rows of a block of IDs, where each ID's begin, and how many rows each stands for."""
-        counts = np.diff(starts[first : stop + 1])
-        most = self.options.max_rows_per_id
-        if counts.max(initial=0) <= most:
-            bounds = starts[first : stop + 1] - starts[first]
-            return order[starts[first] : starts[stop]], bounds, np.ones(len(counts))
-        kept = np.minimum(counts, most)
-        bounds = np.concatenate([[0], np.cumsum(kept)])
-        chosen = np.concatenate(
-            [
-                order[starts[first + j] + np.arange(kept[j]) * counts[j] // kept[j]]
-                for j in range(len(counts))
-            ]
-        )
-        return chosen, bounds, counts / np.maximum(kept, 1)
+
+def _loss(model: Model) -> int:
+    """The loss, as kernels know it."""
+    return SQUARED if model.loss == "squared" else LOGISTIC

@@ -66,8 +66,8 @@ class Model(ABC):
 
     name: ClassVar[str]
     usual_loss: ClassVar[str]
-    scores_are_linear: ClassVar[bool] = False
-    """Whether the score is linear in each field's vector, the others fixed."""
+    scores_are_inner_products: ClassVar[bool] = False
+    """Whether the score is the inner product of two vectors, plus biases if there are any."""
 
     def __init__(
         self,
@@ -200,6 +200,24 @@ class Model(ABC):
             vectors = self.store.vectors(ids[part], self.columns)
             scores[part], slopes[part] = self.score_slopes(vectors, dense[part], field)
         return scores, slopes
+
+    def id_biases(self, field: int) -> np.ndarray:
+        """Biases of all IDs of a field; the first field's include the bias of all rows.
+
+        Parameters
+        ----------
+        field : int
+
+        Returns
+        -------
+        ndarray of float32, shape (IDs,)
+            Zeros if the model has no biases.
+        """
+        ids = np.arange(self.cardinalities[field], dtype=np.int32)
+        if not self.biases:
+            return np.zeros(len(ids), np.float32)
+        found = self.biases[field].lookup(ids)[:, 0]
+        return found + self.parameters["intercept"].value[0, 0] if field == 0 else found
 
     def train_block(
         self, workspace: Workspace, ids: np.ndarray, dense: np.ndarray, labels: np.ndarray

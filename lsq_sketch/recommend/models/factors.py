@@ -19,7 +19,7 @@ class FactorModel(Model):
     Trained in one compiled call for a block of batches where all tables are sums of slices.
     """
 
-    scores_are_linear = True
+    scores_are_inner_products = True
 
     def _check_fields(self) -> None:
         if len(self.cardinalities) != 2:

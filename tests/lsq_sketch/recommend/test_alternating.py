@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tracemalloc
 from dataclasses import replace
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -12,14 +13,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lsq_sketch import threads
+from lsq_sketch.kernels import codeword_pairs
 from lsq_sketch.kernels import reassignment as kernels
 from lsq_sketch.kernels.factorization import LOGISTIC, SQUARED
+from lsq_sketch.kernels.registers import LANES
+from lsq_sketch.recommend import sorted_rows
 from lsq_sketch.recommend.data.synthetic import Synthetic
 from lsq_sketch.recommend.methods import alternating
 from lsq_sketch.recommend.methods.alternating import AlternatingEmbedding, AlternatingOptions
 from lsq_sketch.recommend.models import make_model
 from lsq_sketch.recommend.optimizers import Adam
 from lsq_sketch.recommend.seeding import quadratic_parts, seed_codewords
+from lsq_sketch.recommend.sorted_rows import SortedRows
 from lsq_sketch.recommend.training import EpochContext, Trainer, TrainingOptions
 from lsq_sketch.recommend.workspace import Workspace
 from tests.strategies import seeds
@@ -62,6 +67,7 @@ def reassign(model, train, **about):
     return sum(
         place.table.reassign(context_of(model, train, place, **about))
         for place in model.store.placed
+        if isinstance(place.table, AlternatingEmbedding)
     )
 
 
@@ -256,18 +262,28 @@ def test_slopes_are_the_derivatives_of_scores(name, bias, field):
 
 @pytest.mark.parametrize("bias", ["none", "compressed"])
 @pytest.mark.parametrize(
-    ("name", "settings"),
+    ("name", "settings", "largest_products"),
     [
-        ("gmf", {"evaluation": "exact"}),
-        ("gmf", {"evaluation": "quadratic", "curvature": "majorizer"}),
-        ("gmf", {}),
-        ("matrix-factorization", {"evaluation": "exact"}),
-        ("matrix-factorization", {"evaluation": "quadratic"}),
+        ("gmf", {"evaluation": "exact"}, 0),
+        ("gmf", {"evaluation": "quadratic", "curvature": "majorizer"}, 0),
+        ("gmf", {"evaluation": "quadratic", "curvature": "majorizer"}, 100),
+        ("gmf", {}, 0),
+        ("gmf", {}, 100),
+        ("matrix-factorization", {"evaluation": "exact"}, 0),
+        ("matrix-factorization", {"evaluation": "quadratic"}, 0),
+        ("matrix-factorization", {"evaluation": "quadratic"}, 100),
     ],
 )
-@given(seeds, st.integers(1, 9))
-def test_reassignment_never_raises_the_training_loss(name, settings, bias, seed, n_codewords):
+@given(seed=seeds, n_codewords=st.integers(1, 9))
+def test_reassignment_never_raises_the_training_loss(
+    name, settings, largest_products, bias, seed, n_codewords
+):
     """`alternating-monotone`: exactly, and by parabolas that lie above the loss."""
+    with mock.patch.object(alternating, "LARGEST_PRODUCTS", largest_products):
+        loss_falls(name, settings, bias, seed, n_codewords)
+
+
+def loss_falls(name, settings, bias, seed, n_codewords):
     task = "binary" if name == "gmf" else "regression"
     data = random_data(seed=seed, n=150, sizes=(8, 12), task=task)
     options = {**settings, "popularity_prior": 0.0, "first_prior": 0.0}
@@ -283,6 +299,60 @@ def test_reassignment_never_raises_the_training_loss(name, settings, bias, seed,
             after = training_loss(model, data.train)
             assert after <= before * (1 + 1e-5)
             before = after
+
+
+@pytest.mark.parametrize(
+    ("settings", "bias"),
+    [
+        ({}, "none"),
+        ({"curvature": "majorizer", "damping": 1.5, "margin": 0.01}, "full"),
+        ({"max_rows_per_id": 20, "chunks_at_once": 4}, "compressed"),
+        ({"max_rows": 500}, "none"),
+    ],
+)
+@pytest.mark.parametrize("name", ["gmf", "matrix-factorization"])
+def test_products_of_codewords_and_slopes_move_ids_alike(name, settings, bias, monkeypatch):
+    """Codewords of more than `REGISTERS`; more rows than a block; an ID without rows."""
+    task = "binary" if name == "gmf" else "regression"
+    data = random_data(n=codeword_pairs.ROWS_A_BLOCK + 500, sizes=(75, 90), task=task)
+    train = data.train.subset(data.train.ids[:, 1] != 7)
+    n_codewords = codeword_pairs.REGISTERS * LANES + 5
+    found, moved = [], []
+    for largest in (0, 1 << 16):
+        monkeypatch.setattr(alternating, "LARGEST_PRODUCTS", largest)
+        model = make_model(
+            name, (75, 90), 8, "alternating", n_codewords, 1, options=settings, bias=bias
+        )
+        spread(model, 3, 0.5)
+        moved.append(reassign(model, train))
+        found.append(model.store.assignments.astype(int))
+    assert moved[0] > 50
+    # sums of another order: near ties may fall either way, and move the scores of others
+    assert (found[0] != found[1]).mean() <= 0.02
+    assert abs(moved[0] - moved[1]) <= 3
+
+
+@pytest.mark.parametrize("n_codewords", [1, 9])
+def test_products_of_codewords_are_used_where_they_can_be(n_codewords, monkeypatch):
+    """Of two tables of codewords; neither for biases, nor for many products, nor exactly."""
+    data = random_data(n=300, sizes=(12, 15))
+
+    def of_first(**about):
+        about = {"bias": "compressed", **about}
+        name = about.pop("name", "gmf")
+        model = make_model(name, (12, 15), 8, "alternating", n_codewords, 1, **about)
+        places = model.store.placed
+        return [
+            place.table._partner(context_of(model, data.train, place)) is not None
+            for place in (places[0], places[-1])
+        ]
+
+    assert of_first() == [True, False]
+    assert of_first(options={"evaluation": "exact"}) == [False, False]
+    assert of_first(name="dlrm", bias="none") == [False, False]
+    assert of_first(options={"evaluation": "auto"}) == [n_codewords == 9, False]
+    monkeypatch.setattr(alternating, "LARGEST_PRODUCTS", n_codewords**2 - 1)
+    assert of_first() == [False, False]
 
 
 @pytest.mark.parametrize("name", ["gmf", "matrix-factorization"])
@@ -409,7 +479,7 @@ def test_blocks_and_threads_change_nothing(evaluation, monkeypatch):
     found = []
     for count, rows in ((1, 8192), (1, 37), (3, 37)):
         monkeypatch.setattr(threads, "thread_count", lambda count=count: count)
-        monkeypatch.setattr(alternating, "ROWS_AT_ONCE", rows)
+        monkeypatch.setattr(sorted_rows, "ROWS_AT_ONCE", rows)
         model, train = trained(evaluation=evaluation)
         reassign(model, train)
         found.append(model.store.assignments.tobytes())
@@ -418,13 +488,12 @@ def test_blocks_and_threads_change_nothing(evaluation, monkeypatch):
 
 
 def test_blocks_cover_every_id_once(monkeypatch):
-    monkeypatch.setattr(alternating, "ROWS_AT_ONCE", 10)
-    monkeypatch.setattr(alternating, "FLOATS_AT_ONCE", 12)
-    table = AlternatingEmbedding(100, 4, 6)
+    monkeypatch.setattr(sorted_rows, "ROWS_AT_ONCE", 10)
+    monkeypatch.setattr(sorted_rows, "FLOATS_AT_ONCE", 12)
     counts = np.random.default_rng(0).integers(0, 6, 100)
     counts[[20, 70]] = 50
     starts = np.concatenate([[0], np.cumsum(counts)])
-    blocks = list(table._blocks(starts))
+    blocks = list(SortedRows(None, None, starts).blocks(2))
     assert [first for first, _ in blocks[1:]] == [stop for _, stop in blocks[:-1]]
     assert (blocks[0][0], blocks[-1][1]) == (0, 100)
     for first, stop in blocks:
@@ -434,13 +503,13 @@ def test_blocks_cover_every_id_once(monkeypatch):
 
 def test_a_cap_on_rows_of_an_id():
     """Rows are spread over all of the ID's and stand for as many."""
-    table = AlternatingEmbedding(3, 4, 6, options=AlternatingOptions(max_rows_per_id=4))
     starts = np.array([0, 2, 12, 12])
     order = np.arange(12)[::-1].copy()
-    chosen, bounds, weights = table._block_rows(order, starts, 0, 3)
+    own = SortedRows(None, order, starts, weight=3.0, most=4)
+    chosen, bounds, weights = own.block(0, 3)
     assert chosen.tolist() == [11, 10, 9, 7, 4, 2]
     assert bounds.tolist() == [0, 2, 6, 6]
-    assert weights.tolist() == [1.0, 2.5, 0.0]
+    assert weights.tolist() == [3.0, 7.5, 0.0]
 
 
 def test_a_sample_of_rows():
@@ -681,7 +750,7 @@ def test_seeding_by_blocks_threads_and_samples(monkeypatch):
     found = []
     for count, rows in ((1, 8192), (3, 97)):
         monkeypatch.setattr(threads, "thread_count", lambda count=count: count)
-        monkeypatch.setattr(alternating, "ROWS_AT_ONCE", rows)
+        monkeypatch.setattr(sorted_rows, "ROWS_AT_ONCE", rows)
         model, data, place = seedable("gmf", {})
         place.table.seed_anew(context_of(model, data.train, place))
         found.append((place.table.assignments.copy(), place.table.codebook.value.copy()))

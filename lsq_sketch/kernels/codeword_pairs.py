@@ -1,0 +1,335 @@
+"""Moving IDs where both vectors of a pair are made of codewords, chunk by chunk of columns.
+
+A score is then a sum of products of codewords, one for each chunk, and there are so few of these
+that they are worked out once: ``products[chunk, b, k]`` is the inner product of the other field's
+codeword ``b`` and of codeword ``k`` of the field whose IDs move. No vector is ever read. The same
+is done in the search for nearest neighbours by product quantisation, where it is called symmetric
+distance computation (Jegou, Douze and Schmid 2011).
+"""
+
+import numpy as np
+from llvmlite import ir
+from numba import njit
+
+from .products import multiply
+from .reassignment import parabolas, sum_by_id
+from .registers import (
+    FLOAT,
+    FLOAT_BYTES,
+    INDEX,
+    INT,
+    INT_BYTES,
+    LANES,
+    after,
+    constant,
+    floats,
+    in_registers,
+    load,
+    multiply_add,
+    repeat,
+    spread,
+    store,
+)
+
+ROWS_A_BLOCK = 2048
+"""Rows whose scores, losses and so on stay in the cache, unless one ID has more."""
+
+REGISTERS = 4
+"""Registers of codewords whose costs are summed at once."""
+
+SCRATCH = 9
+"""Numbers kept of each row of a block."""
+
+
+@njit(cache=True, nogil=True)
+def products_of_codewords(others, own, products):
+    """Inner products of all pairs of codewords, chunk by chunk.
+
+    Parameters
+    ----------
+    others : (chunks, L, width), own : (chunks, K, width)
+    products : (chunks, L, whole)
+        Overwritten; ``whole`` is K or more, and what is beyond K becomes 0.
+    """
+    transposed = np.zeros((own.shape[2], products.shape[2]), np.float32)
+    for chunk in range(own.shape[0]):
+        transposed[:, : own.shape[1]] = own[chunk].T
+        multiply(others[chunk], transposed, products[chunk])
+
+
+def _least_parabola(
+    builder, products, places, start, stop, old, firsts, seconds, factors, penalties, best, least
+):  # fmt: skip
+    """LLVM code of `least_parabola`: `REGISTERS` of codewords at a time, or one.
+
+    The least cost so far, and whose it is, stay in registers, a lane for each codeword of one.
+    """
+    kind, labels = floats(LANES), ir.VectorType(INDEX, LANES)
+    zero = constant(kind, [0.0] * LANES)
+    rows, (whole,) = builder.sub(stop, start), penalties.shape
+    begin = [
+        after(builder, places.place, (start, INT(INT_BYTES))),
+        *(after(builder, array.place, (start, INT(FLOAT_BYTES))) for array in (firsts, seconds)),
+    ]
+    steps = INT(INT_BYTES), INT(FLOAT_BYTES), INT(FLOAT_BYTES)
+    present = after(builder, products.place, (old, INT(FLOAT_BYTES)))
+    weight, half = (
+        spread(builder, load(builder, builder.add(factors.place, INT(skipped)), FLOAT), LANES)
+        for skipped in (0, FLOAT_BYTES)
+    )
+
+    def some(done, registers, found):
+        skipped = after(builder, products.place, (done, INT(FLOAT_BYTES)))
+
+        def add_row(state):
+            at, sums = state[:3], state[3:]
+            place = builder.mul(load(builder, at[0], INT), INT(FLOAT_BYTES))
+            stay = load(builder, builder.add(present, place), FLOAT)
+            values = (stay, *(load(builder, here, FLOAT) for here in at[1:]))
+            stay, slope, curvature = (spread(builder, value, LANES) for value in values)
+            curvature = builder.fmul(half, curvature)
+            row = builder.add(skipped, place)
+            added = []
+            for r, so_far in enumerate(sums):
+                product = load(builder, builder.add(row, INT(FLOAT_BYTES * LANES * r)), kind)
+                change = builder.fsub(product, stay)
+                mean_slope = multiply_add(builder, curvature, change, slope)
+                added.append(multiply_add(builder, mean_slope, change, so_far))
+            following = [builder.add(here, step) for here, step in zip(at, steps, strict=True)]
+            return [*following, *added]
+
+        sums = repeat(builder, rows, [*begin, *[zero] * registers], add_row)[3:]
+        start_at = after(builder, penalties.place, (done, INT(FLOAT_BYTES)))
+        numbers = constant(labels, range(LANES))
+        value, label = found
+        for r, total in enumerate(sums):
+            penalty = load(builder, builder.add(start_at, INT(FLOAT_BYTES * LANES * r)), kind)
+            cost = multiply_add(builder, weight, total, penalty)
+            number = builder.add(done, INT(LANES * r))
+            number = builder.add(spread(builder, builder.trunc(number, INDEX), LANES), numbers)
+            less = builder.fcmp_ordered("<", cost, value)
+            value, label = builder.select(less, cost, value), builder.select(less, number, label)
+        return [value, label]
+
+    found = [constant(kind, [float("inf")] * LANES), constant(labels, [0] * LANES)]
+    done = INT(0)
+    for registers in (REGISTERS, 1):
+        length = INT(registers * LANES)
+
+        def go_on(state, registers=registers, length=length):
+            done, *found = state
+            return [builder.add(done, length), *some(done, registers, found)]
+
+        times = builder.sdiv(builder.sub(whole, done), length)
+        done, *found = repeat(builder, times, [done, *found], go_on)
+    value, label = _first_least_lane(builder, *found)
+    store(builder, value, least.place)
+    store(builder, label, best.place)
+
+
+def _first_least_lane(builder, values, labels):
+    """The least entry of a vector, and its label: of several the least."""
+    apart = LANES // 2
+    while apart:
+        pattern = [(lane + apart) % LANES for lane in range(LANES)]
+        pattern = constant(ir.VectorType(INDEX, LANES), pattern)
+        others, others_labels = (
+            builder.shuffle_vector(vector, vector, pattern) for vector in (values, labels)
+        )
+        less = builder.fcmp_ordered("<", others, values)
+        same = builder.fcmp_ordered("==", others, values)
+        before = builder.icmp_signed("<", others_labels, labels)
+        taken = builder.or_(less, builder.and_(same, before))
+        values = builder.select(taken, others, values)
+        labels = builder.select(taken, others_labels, labels)
+        apart //= 2
+    return (builder.extract_element(vector, INDEX(0)) for vector in (values, labels))
+
+
+@in_registers(_least_parabola)
+def least_parabola(
+    products, places, start, stop, old, firsts, seconds, factors, penalties, best, least
+):  # fmt: skip
+    """The codeword that costs least an ID, its rows' losses taken to second order.
+
+    For compiled code. Costs are relative to those of the present codeword.
+
+    Parameters
+    ----------
+    products : (L, whole)
+        With the other field's codewords; ``whole`` is a multiple of `LANES`.
+    places : (rows,)
+        Where in the flattened ``products`` those with each row's other codeword begin.
+    start, stop : int
+        The ID's rows.
+    old : int
+        Its present codeword.
+    firsts, seconds : (rows,)
+        Derivatives of each row's loss by its score.
+    factors : (2,)
+        How many rows each stands for, and half of the damping.
+    penalties : (whole,)
+        Added to the costs; infinite where there is no codeword.
+    best, least : (1,)
+        Of int32 and float32, overwritten: the first codeword of least cost, and its cost. With
+        not-a-numbers only, or infinite costs only, 0 and infinity.
+    """
+    costs = penalties.astype(np.float64)
+    for i in range(start, stop):
+        row = products.ravel()[places[i] : places[i] + costs.size]
+        change = row.astype(np.float64) - row[old]
+        costs += factors[0] * change * (firsts[i] + factors[1] * seconds[i] * change)
+    costs[np.isnan(costs)] = np.inf
+    best[0], least[0] = costs.argmin(), costs.min()
+
+
+@njit(cache=True, nogil=True)
+def read_pairs(
+    order, starts, first, stop, most, weight, ids, labels, own_biases, other_biases, field,
+    products, assigned, others, seen, bounds, weights, places, scores, targets,
+):  # fmt: skip
+    """Read the rows of the next IDs, as many as a block takes, and score them.
+
+    ``seen``, ``bounds`` and ``weights`` are overwritten: IDs that have rows, where these begin, how
+    many each stands for. See `move_pairs` for the others.
+
+    Returns
+    -------
+    stop : int
+        The first ID that is not read.
+    count : int
+        IDs that have rows.
+    """
+    n_chunks, whole = products.shape[0], products.shape[2]
+    flat, step = products.reshape(n_chunks, -1), np.uint64(whole)
+    n, count = 0, 0
+    j = first
+    while j < stop:
+        begin, own_rows = starts[j], starts[j + 1] - starts[j]
+        kept = min(own_rows, most)
+        if count and (n + kept > ROWS_A_BLOCK or count == ROWS_A_BLOCK):
+            break
+        if kept:
+            seen[count], bounds[count], weights[count] = j, n, weight * own_rows / kept
+            count += 1
+            for i in range(kept):
+                at = i if kept == own_rows else i * own_rows // kept
+                row = np.uint64(order[begin + at])  # unsigned: nothing counts from the end
+                other = np.uint64(ids[row, 1 - field])
+                places[0, n + i] = np.int64(other)
+                targets[n + i] = labels[row]
+                scores[n + i] = own_biases[j] + other_biases[other]
+            n += kept
+        j += 1
+    bounds[count] = n
+    for chunk in range(n_chunks - 1, -1, -1):  # the first last: it has the other IDs till then
+        for s in range(count):
+            present = np.uint64(assigned[seen[s], chunk])
+            for i in range(bounds[s], bounds[s + 1]):
+                place = np.uint64(others[np.uint64(places[0, i]), chunk]) * step
+                places[chunk, i] = np.int64(place)
+                scores[i] += flat[chunk, place + present]
+    return j, count
+
+
+@njit(cache=True, nogil=True)
+def move_pairs(
+    order, starts, first, stop, most, weight, ids, labels, own_biases, other_biases, field, loss,
+    curvature, damping, chunks, products, penalties, margin, assigned, others, places, scratch,
+):  # fmt: skip
+    """Move IDs, chunk by chunk, to the codeword of least cost by the parabola of their rows' loss.
+
+    A move that does not lower the loss itself, by more than ``margin``, is not made.
+
+    Parameters
+    ----------
+    order : (rows,), starts : (ids + 1,)
+        Rows in the order of the field's IDs, and where each ID's begin; see `sort_by_id`.
+    first, stop : int
+        The IDs.
+    most : int, weight : float
+        Rows of an ID that are looked at, spread over all; how many rows each row stands for.
+    ids : (rows, 2), labels : (rows,)
+    own_biases : (ids,), other_biases : (other ids,)
+        Added to the scores.
+    field : int
+        Whose IDs move.
+    chunks : (n,)
+        Whose turn it is.
+    products : (chunks, L, whole)
+        From `products_of_codewords`.
+    penalties : (chunks, whole)
+        Of float32; infinite where there is no codeword.
+    assigned : (ids, chunks), others : (other ids, chunks)
+        Codewords of both fields; the former changed in place. IDs without rows stay.
+    places : (chunks, room), scratch : (`SCRATCH`, room)
+        Overwritten, of int64 and float32. Room for `ROWS_A_BLOCK` rows, and for those of an ID.
+
+    Returns
+    -------
+    int
+        Assignments that have changed.
+    """
+    scores, targets, firsts, seconds, losses = (
+        scratch[0], scratch[1], scratch[2], scratch[3], scratch[4],
+    )  # fmt: skip
+    trial, trial_targets, trial_firsts, trial_seconds = (
+        scratch[5], scratch[6], scratch[7], scratch[8],
+    )  # fmt: skip
+    seen, bounds = np.empty(ROWS_A_BLOCK, np.int64), np.empty(ROWS_A_BLOCK + 1, np.int64)
+    movers, wanted = np.empty(ROWS_A_BLOCK, np.int64), np.empty(ROWS_A_BLOCK, np.int64)
+    weights, sums = np.empty(ROWS_A_BLOCK), np.empty(ROWS_A_BLOCK)
+    factors = np.array([1.0, 0.5 * damping]).astype(np.float32)
+    best, least = np.empty(1, np.int32), np.empty(1, np.float32)
+    moved = 0
+    while first < stop:
+        first, count = read_pairs(
+            order, starts, first, stop, most, weight, ids, labels, own_biases, other_biases, field,
+            products, assigned, others, seen, bounds, weights, places, scores, targets,
+        )  # fmt: skip
+        n = bounds[count]
+        parabolas(loss, curvature, scores[:n], targets[:n], losses[:n], firsts[:n], seconds[:n])
+        sum_by_id(losses, bounds, sums[:count])
+        for chunk in chunks:
+            table, there, penalty = products[chunk], places[chunk], penalties[chunk]
+            flat = table.reshape(-1)
+            m, n = 0, 0
+            for s in range(count):
+                old = np.int64(assigned[seen[s], chunk])
+                factors[0] = weights[s]
+                least_parabola(
+                    table, there, bounds[s], bounds[s + 1], old, firsts, seconds, factors, penalty,
+                    best, least,
+                )  # fmt: skip
+                if not least[0] < penalty[old]:
+                    continue
+                new = np.int64(best[0])
+                movers[m], wanted[m] = s, new
+                m += 1
+                for i in range(bounds[s], bounds[s + 1]):
+                    trial[n] = scores[i] + (flat[there[i] + new] - flat[there[i] + old])
+                    trial_targets[n] = targets[i]
+                    n += 1
+            parabolas(
+                loss, curvature, trial[:n], trial_targets[:n], losses[:n], trial_firsts[:n],
+                trial_seconds[:n],
+            )  # fmt: skip
+            start = 0
+            for r in range(m):
+                s, new = movers[r], wanted[r]
+                begin, end = bounds[s], start + bounds[s + 1] - bounds[s]
+                after = 0.0
+                for i in range(start, end):
+                    after += np.float64(losses[i])
+                old = np.int64(assigned[seen[s], chunk])
+                change = weights[s] * (after - sums[s]) + (penalty[new] - penalty[old])
+                if change < -margin:
+                    assigned[seen[s], chunk] = new
+                    sums[s] = after
+                    for i in range(end - start):
+                        scores[begin + i] = trial[start + i]
+                        firsts[begin + i] = trial_firsts[start + i]
+                        seconds[begin + i] = trial_seconds[start + i]
+                    moved += 1
+                start = end
+    return moved
