@@ -12,7 +12,7 @@ from llvmlite import ir
 from numba import njit
 
 from .products import multiply
-from .reassignment import parabolas, sum_by_id
+from .reassignment import GAUSS_NEWTON, expand_ids, parabolas, sum_by_id
 from .registers import (
     FLOAT,
     FLOAT_BYTES,
@@ -30,6 +30,7 @@ from .registers import (
     spread,
     store,
 )
+from .slices import add_slices
 
 ROWS_A_BLOCK = 2048
 """Rows whose scores, losses and so on stay in the cache, unless one ID has more."""
@@ -333,3 +334,50 @@ def move_pairs(
                     moved += 1
                 start = end
     return moved
+
+
+@njit(cache=True, nogil=True)
+def expand_pairs(
+    order, starts, first, stop, most, weight, ids, labels, own_biases, other_biases, field, loss,
+    damping, chunk, products, own_codewords, other_codewords, assigned, others, places, scratch,
+    slopes, out,
+):  # fmt: skip
+    """Coefficients of IDs' parabolas in one chunk, ``out`` (ids, features); see `expand_ids`.
+
+    Parameters
+    ----------
+    first, stop : int
+        The IDs, each of which has rows.
+    own_codewords : (K, width), other_codewords : (L, width)
+        Of the chunk.
+    slopes : (room, width)
+        Overwritten. The other parameters are those of `move_pairs`.
+    """
+    scores, targets, firsts, seconds, losses = (
+        scratch[0], scratch[1], scratch[2], scratch[3], scratch[4],
+    )  # fmt: skip
+    seen, bounds = np.empty(ROWS_A_BLOCK, np.int64), np.empty(ROWS_A_BLOCK + 1, np.int64)
+    weights, present = np.empty(ROWS_A_BLOCK), np.empty(ROWS_A_BLOCK, np.int64)
+    width, step = slopes.shape[1], np.uint64(products.shape[2])
+    rows, values = slopes.reshape(slopes.shape[0], 1, width), other_codewords.reshape(-1)
+    while first < stop:
+        before = first
+        first, count = read_pairs(
+            order, starts, first, stop, most, weight, ids, labels, own_biases, other_biases, field,
+            products, assigned, others, seen, bounds, weights, places, scores, targets,
+        )  # fmt: skip
+        n = bounds[count]
+        parabolas(
+            loss, GAUSS_NEWTON, scores[:n], targets[:n], losses[:n], firsts[:n], seconds[:n]
+        )  # fmt: skip
+        for i in range(n):
+            code = np.uint64(places[chunk, i]) // step
+            places[chunk, i] = np.int64(code * np.uint64(width))
+        slopes[:n] = np.float32(0)
+        add_slices(values, places, chunk, 0, n, rows, 0, 0, width, 0, 0)
+        for s in range(count):
+            present[s] = assigned[seen[s], chunk]
+        expand_ids(
+            slopes, firsts, seconds, bounds, weights, damping, 0, own_codewords, present,
+            np.arange(count), out[before:first],
+        )  # fmt: skip

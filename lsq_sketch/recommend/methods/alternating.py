@@ -8,32 +8,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ... import _validate
-from ...kernels import codeword_pairs
-from ...kernels import reassignment as kernels
-from ...kernels.factorization import LOGISTIC, SQUARED
-from ...kernels.registers import LANES
 from ...rng import generator
 from ...threads import for_each, single_threaded_blas
+from ..row_losses import CURVATURES, RowLosses, row_losses
 from ..seeding import least_cost, seed_codewords
 from ..sorted_rows import ROWS_AT_ONCE, SortedRows
 from .base import GatherTable, Term, chunk_width, random_codebook
 
 if TYPE_CHECKING:
-    from ..models import Model
     from ..training import EpochContext
 
 EVALUATIONS = ("auto", "exact", "quadratic")
-CURVATURES = ("gauss-newton", "majorizer")
 STATES = ("keep", "reset")
-
-LARGEST_EXACT = 8
-"""Codewords a chunk up to which each is tried on every row, where the choice is left to us."""
 
 WORK_A_ROW = 100
 """Multiplications of IDs by codewords in the time of two epochs, for each row and column."""
-
-LARGEST_PRODUCTS = 1 << 16
-"""Pairs of codewords of a chunk up to which their products are worked out, and read from cache."""
 
 LEAST_SAMPLE, SAMPLE_PER_CODEWORD = 1024, 16
 """IDs that codewords are seeded from: the larger of the two, or all."""
@@ -232,76 +221,11 @@ class AlternatingEmbedding(GatherTable):
             Assignments that have changed.
         """
         own = self._sorted_rows(context)
-        penalties = self._penalties(
-            self._nat(context, own.rows) * self._prior(context, len(own.rows))
-        )
-        chunks = np.array(self._chunks(context, len(own.rows)))
-        other = self._partner(context)
+        n = len(own.rows)
+        penalties = self._penalties(self._nat(context, own.rows) * self._prior(context, n))
+        chunks = np.array(self._chunks(context, n))
         with single_threaded_blas():
-            if other is not None:
-                return self._move_pairs(context, own, penalties, chunks, other)
-            return self._move(context, own, penalties, chunks)
-
-    def _partner(self, context: EpochContext) -> AlternatingEmbedding | None:
-        """The other field's table, if scores are products of codewords, and of few different ones.
-
-        Nothing is gained by that if every codeword is tried on every row.
-        """
-        model = context.model
-        if not model.scores_are_inner_products or context.table is not model.tables[context.field]:
-            return None
-        other = model.tables[1 - context.field]
-        if (
-            isinstance(other, AlternatingEmbedding)
-            and other.n_chunks == self.n_chunks
-            and other.n_codewords * self.n_codewords <= LARGEST_PRODUCTS
-            and not self._exactly(model)
-        ):
-            return other
-        return None
-
-    def _move_pairs(
-        self,
-        context: EpochContext,
-        own: SortedRows,
-        penalties: np.ndarray,
-        chunks: np.ndarray,
-        other: AlternatingEmbedding,
-    ) -> int:
-        """Move all IDs by products of codewords."""
-        model, options, field = context.model, self.options, context.field
-        whole = -(-self.n_codewords // LANES) * LANES
-        products = np.empty((self.n_chunks, other.n_codewords, whole), np.float32)
-        codeword_pairs.products_of_codewords(other.codebooks, self.codebooks, products)
-        costs = np.full((self.n_chunks, whole), np.inf, np.float32)
-        costs[:, : self.n_codewords] = penalties
-        own_biases, other_biases = model.id_biases(field), model.id_biases(1 - field)
-        most_rows = min(int(np.diff(own.starts).max(initial=0)), own.most)
-        room = max(codeword_pairs.ROWS_A_BLOCK, most_rows)
-
-        def move(piece: tuple[int, int]) -> int:
-            return codeword_pairs.move_pairs(
-                own.order, own.starts, *piece, own.most, own.weight, own.rows.ids, own.rows.labels,
-                own_biases, other_biases, field, _loss(model), CURVATURES.index(options.curvature),
-                options.damping, chunks, products, costs, options.margin, self.assignments,
-                other.assignments, np.empty((self.n_chunks, room), np.int64),
-                np.empty((codeword_pairs.SCRATCH, room), np.float32),
-            )  # fmt: skip
-
-        return sum(for_each(move, list(own.blocks())))
-
-    def _move(
-        self, context: EpochContext, own: SortedRows, penalties: np.ndarray, chunks: np.ndarray
-    ) -> int:
-        """Move all IDs by the slopes of their rows' scores."""
-        expanded = np.empty((self.n_chunks, self.n_codewords, self.n_features), np.float32)
-        for chunk in chunks:
-            kernels.expand_codewords(self.codewords(chunk), expanded[chunk])
-
-        def move(piece: tuple[int, int]) -> int:
-            return self._move_block(context, own, penalties, expanded, chunks, *piece)
-
-        return sum(for_each(move, list(own.blocks(self.n_features))))
+            return row_losses(self, context, own).move(chunks, penalties)
 
     def _seeds(self, context: EpochContext) -> bool:
         """Whether it is time to seed codebooks anew, and there are rows enough."""
@@ -331,16 +255,18 @@ class AlternatingEmbedding(GatherTable):
         turn = (context.epoch - self.options.first_epoch) * self.options.seeded_at_once
         with single_threaded_blas():
             for i in range(min(self.options.seeded_at_once, self.n_chunks)):
-                self._seed_chunk(context, own, (turn + i) % self.n_chunks)
+                losses = row_losses(self, context, own)
+                self._seed_chunk(context, losses, (turn + i) % self.n_chunks)
 
-    def _seed_chunk(self, context: EpochContext, own: SortedRows, chunk: int) -> None:
+    def _seed_chunk(self, context: EpochContext, losses: RowLosses, chunk: int) -> None:
+        own = losses.own
         seen = own.seen
         wanted = max(LEAST_SAMPLE, SAMPLE_PER_CODEWORD * self.n_codewords)
         if wanted < len(seen):
             sample = np.sort(context.rng.choice(seen, wanted, replace=False))
         else:
             sample = seen
-        features = self._parabolas_of(context, own.of_ids(sample), chunk, sample)
+        features = losses.parabolas(chunk, sample)
         nat = self._nat(context, own.rows)
         mean_square = max(float((self.codewords(chunk).astype(np.float64) ** 2).mean()), 1e-3)
         codewords, penalties = seed_codewords(
@@ -349,45 +275,20 @@ class AlternatingEmbedding(GatherTable):
         )  # fmt: skip
 
         def assign(piece: tuple[int, int]) -> None:
-            ids = np.arange(*piece)
-            features = self._parabolas_of(context, own.of_ids(ids), chunk, ids)
-            chosen[slice(*piece)] = least_cost(features, codewords, penalties)
+            ids = seen[slice(*piece)]
+            chosen[ids] = least_cost(losses.parabolas(chunk, ids), codewords, penalties)
 
-        chosen = np.empty(self.cardinality, self.assignments.dtype)
+        # an ID without rows has its penalties alone
+        chosen = np.full(self.cardinality, penalties.argmin(), self.assignments.dtype)
         if wanted < len(seen):
-            for_each(assign, list(own.blocks(self.n_features)))
-        else:  # all parabolas are at hand; an ID without rows has its penalties alone
-            chosen[:] = penalties.argmin()
+            for_each(assign, list(own.of_ids(seen).blocks(self.n_features)))
+        else:  # all parabolas are at hand
             chosen[sample] = least_cost(features, codewords, penalties)
         self.assign(chunk, chosen)
         first = chunk * self.n_codewords
         self.codewords(chunk)[...] = codewords
         for state in context.moments(self.codebook):
             state[first : first + self.n_codewords] = 0
-
-    def _parabolas_of(
-        self, context: EpochContext, own: SortedRows, chunk: int, ids: np.ndarray
-    ) -> np.ndarray:
-        """Parabolas of some IDs' losses in one chunk, (n, features), from their rows."""
-        out = np.zeros((len(ids), self.n_features), np.float32)
-
-        def expand(piece: tuple[int, int]) -> None:
-            first, stop = piece
-            if own.starts[first] == own.starts[stop]:
-                return
-            slopes, scores, labels, bounds, weights = self._block(context, own, first, stop)
-            losses, firsts, seconds = (np.empty_like(scores) for _ in range(3))
-            kernels.parabolas(
-                _loss(context.model), kernels.GAUSS_NEWTON, scores, labels, losses, firsts, seconds
-            )
-            kernels.expand_ids(
-                slopes, firsts, seconds, bounds, weights, self.options.damping, chunk,
-                self.codewords(chunk), self.assignments[ids[first:stop], chunk],
-                np.arange(stop - first), out[first:stop],
-            )  # fmt: skip
-
-        for_each(expand, list(own.blocks(self.n_features)))
-        return out
 
     def _nat(self, context: EpochContext, rows: Any) -> float:
         """One nat of log-likelihood, in units of the loss."""
@@ -460,65 +361,3 @@ class AlternatingEmbedding(GatherTable):
                 shares = (counts + 1) / (counts.sum() + self.n_codewords)
                 out[chunk] -= prior * np.log(shares)
         return out
-
-    def _move_block(
-        self,
-        context: EpochContext,
-        own: SortedRows,
-        penalties: np.ndarray,
-        expanded: np.ndarray,
-        chunks: np.ndarray,
-        first: int,
-        stop: int,
-    ) -> int:
-        if own.starts[first] == own.starts[stop]:
-            return 0
-        model, options = context.model, self.options
-        slopes, scores, labels, bounds, weights = self._block(context, own, first, stop)
-        loss = _loss(model)
-        if self._exactly(model):
-            moved = 0
-            for chunk in chunks:
-                before = self.assignments[first:stop, chunk]
-                assigned = before.copy()
-                kernels.move_exactly(
-                    slopes, scores, labels, bounds, weights, loss, chunk, self.codewords(chunk),
-                    penalties[chunk], options.margin, assigned,
-                )  # fmt: skip
-                moved += int(np.count_nonzero(assigned != before))
-                self.assign(chunk, assigned, first)
-            return moved
-        curvature = CURVATURES.index(options.curvature)
-        return kernels.move_by_parabolas(
-            slopes, scores, labels, bounds, weights, loss, curvature, options.damping,
-            chunks, self.codebooks, expanded, penalties, options.margin,
-            self.assignments[first:stop], np.empty((7, len(scores)), np.float32),
-            np.empty((stop - first, self.n_features), np.float32),
-        )  # fmt: skip
-
-    def _exactly(self, model: Model) -> bool:
-        """Whether every codeword is tried on every row.
-
-        Where parabolas are exact anyway, or scores are linearised, nothing is gained by it.
-        """
-        if self.options.evaluation == "auto":
-            curved = model.scores_are_inner_products and model.loss == "logistic"
-            return curved and self.n_codewords <= LARGEST_EXACT
-        return self.options.evaluation == "exact"
-
-    def _block(
-        self, context: EpochContext, own: SortedRows, first: int, stop: int
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """Slopes, scores and labels of a block's rows, bounds of its IDs, weights of their rows."""
-        chosen, bounds, weights = own.block(first, stop)
-        rows = own.rows
-        scores, slopes = context.model.field_slopes(
-            rows.ids.take(chosen, axis=0), rows.dense[chosen], context.field
-        )
-        in_table = np.ascontiguousarray(slopes[:, context.column : context.column + self.dim])
-        return in_table, scores, rows.labels.take(chosen), bounds, weights
-
-
-def _loss(model: Model) -> int:
-    """The loss, as kernels know it."""
-    return SQUARED if model.loss == "squared" else LOGISTIC

@@ -17,7 +17,7 @@ from lsq_sketch.kernels import codeword_pairs
 from lsq_sketch.kernels import reassignment as kernels
 from lsq_sketch.kernels.factorization import LOGISTIC, SQUARED
 from lsq_sketch.kernels.registers import LANES
-from lsq_sketch.recommend import sorted_rows
+from lsq_sketch.recommend import row_losses, sorted_rows
 from lsq_sketch.recommend.data.synthetic import Synthetic
 from lsq_sketch.recommend.methods import alternating
 from lsq_sketch.recommend.methods.alternating import AlternatingEmbedding, AlternatingOptions
@@ -279,7 +279,7 @@ def test_reassignment_never_raises_the_training_loss(
     name, settings, largest_products, bias, seed, n_codewords
 ):
     """`alternating-monotone`: exactly, and by parabolas that lie above the loss."""
-    with mock.patch.object(alternating, "LARGEST_PRODUCTS", largest_products):
+    with mock.patch.object(row_losses, "LARGEST_PRODUCTS", largest_products):
         loss_falls(name, settings, bias, seed, n_codewords)
 
 
@@ -319,7 +319,7 @@ def test_products_of_codewords_and_slopes_move_ids_alike(name, settings, bias, m
     n_codewords = codeword_pairs.REGISTERS * LANES + 5
     found, moved = [], []
     for largest in (0, 1 << 16):
-        monkeypatch.setattr(alternating, "LARGEST_PRODUCTS", largest)
+        monkeypatch.setattr(row_losses, "LARGEST_PRODUCTS", largest)
         model = make_model(
             name, (75, 90), 8, "alternating", n_codewords, 1, options=settings, bias=bias
         )
@@ -343,7 +343,7 @@ def test_products_of_codewords_are_used_where_they_can_be(n_codewords, monkeypat
         model = make_model(name, (12, 15), 8, "alternating", n_codewords, 1, **about)
         places = model.store.placed
         return [
-            place.table._partner(context_of(model, data.train, place)) is not None
+            row_losses._partner(place.table, context_of(model, data.train, place)) is not None
             for place in (places[0], places[-1])
         ]
 
@@ -351,7 +351,7 @@ def test_products_of_codewords_are_used_where_they_can_be(n_codewords, monkeypat
     assert of_first(options={"evaluation": "exact"}) == [False, False]
     assert of_first(name="dlrm", bias="none") == [False, False]
     assert of_first(options={"evaluation": "auto"}) == [n_codewords == 9, False]
-    monkeypatch.setattr(alternating, "LARGEST_PRODUCTS", n_codewords**2 - 1)
+    monkeypatch.setattr(row_losses, "LARGEST_PRODUCTS", n_codewords**2 - 1)
     assert of_first() == [False, False]
 
 
@@ -684,9 +684,11 @@ def test_seeds_find_clusters_that_the_loss_has():
     assert abs(strong).max() < 0.01
 
 
+@pytest.mark.parametrize("largest_products", [0, 100])
 @pytest.mark.parametrize("name", ["gmf", "matrix-factorization"])
-def test_every_id_gets_its_best_new_codeword(name):
+def test_every_id_gets_its_best_new_codeword(name, largest_products, monkeypatch):
     """All by hand: parabolas from the rows, the Gaussian prior; optimiser state at zero."""
+    monkeypatch.setattr(row_losses, "LARGEST_PRODUCTS", largest_products)
     options = {"seeded_at_once": 1, "n_chunks": 2, "popularity_prior": 0.0}
     model, data, place = seedable(name, options)
     context = context_of(model, data.train, place, seed=5)

@@ -1,0 +1,277 @@
+"""What IDs' own rows lose with other codewords, and moves to those with which they lose least."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..kernels import codeword_pairs, reassignment
+from ..kernels.factorization import LOGISTIC, SQUARED
+from ..kernels.registers import LANES
+from ..threads import for_each
+from .sorted_rows import SortedRows
+
+if TYPE_CHECKING:
+    from .methods.alternating import AlternatingEmbedding
+    from .models import Model
+    from .training import EpochContext
+
+CURVATURES = ("gauss-newton", "majorizer")
+
+LARGEST_EXACT = 8
+"""Codewords a chunk up to which each is tried on every row, where the choice is left to us."""
+
+LARGEST_PRODUCTS = 1 << 16
+"""Pairs of codewords of a chunk up to which their products are worked out, and read from cache."""
+
+
+class RowLosses(ABC):
+    """Losses of the rows of a table's IDs, all else fixed.
+
+    Parameters
+    ----------
+    table : AlternatingEmbedding
+    context : EpochContext
+    own : SortedRows
+        The rows, sorted by the table's IDs.
+    """
+
+    def __init__(self, table: AlternatingEmbedding, context: EpochContext, own: SortedRows):
+        self.table, self.context, self.own = table, context, own
+        self.loss = SQUARED if context.model.loss == "squared" else LOGISTIC
+
+    @abstractmethod
+    def move(self, chunks: np.ndarray, penalties: np.ndarray) -> int:
+        """Move each ID, chunk by chunk, to the codeword of least cost.
+
+        Parameters
+        ----------
+        chunks : ndarray of int64
+        penalties : ndarray of float64, shape (chunks, codewords)
+            Of all chunks; added to an ID's summed loss.
+
+        Returns
+        -------
+        int
+            Assignments that have changed.
+        """
+
+    @abstractmethod
+    def parabolas(self, chunk: int, ids: np.ndarray) -> np.ndarray:
+        """Parabolas of some IDs' losses in one chunk.
+
+        Parameters
+        ----------
+        chunk : int
+        ids : ndarray of int64
+            Each has rows.
+
+        Returns
+        -------
+        ndarray of float32, shape (n, features)
+            See `lsq_sketch.kernels.reassignment.expand_ids`.
+        """
+
+
+def row_losses(table: AlternatingEmbedding, context: EpochContext, own: SortedRows) -> RowLosses:
+    """By products of codewords if scores are sums of these, and of few different ones."""
+    other = _partner(table, context)
+    if other is None:
+        return LossesBySlopes(table, context, own)
+    return LossesByProducts(table, context, own, other)
+
+
+def _partner(table: AlternatingEmbedding, context: EpochContext) -> AlternatingEmbedding | None:
+    """The other field's table, if it has codewords in the same chunks; not too many.
+
+    Nothing is gained by their products if every codeword is tried on every row.
+    """
+    model = context.model
+    if not model.scores_are_inner_products or table is not model.tables[context.field]:
+        return None
+    other = model.tables[1 - context.field]
+    if (
+        isinstance(other, type(table))
+        and other.n_chunks == table.n_chunks
+        and other.n_codewords * table.n_codewords <= LARGEST_PRODUCTS
+        and not _exactly(table, model)
+    ):
+        return other
+    return None
+
+
+def _exactly(table: AlternatingEmbedding, model: Model) -> bool:
+    """Whether every codeword is tried on every row.
+
+    Where parabolas are exact anyway, or scores are linearised, nothing is gained by it.
+    """
+    if table.options.evaluation == "auto":
+        curved = model.scores_are_inner_products and model.loss == "logistic"
+        return curved and table.n_codewords <= LARGEST_EXACT
+    return table.options.evaluation == "exact"
+
+
+class LossesBySlopes(RowLosses):
+    """From the slope of each row's score in the ID's vector: for every model and table."""
+
+    def move(self, chunks: np.ndarray, penalties: np.ndarray) -> int:
+        """Move each ID, chunk by chunk, to the codeword of least cost."""
+        table = self.table
+        expanded = np.empty((table.n_chunks, table.n_codewords, table.n_features), np.float32)
+        for chunk in chunks:
+            reassignment.expand_codewords(table.codewords(chunk), expanded[chunk])
+        move = self._move_exactly if _exactly(table, self.context.model) else self._move
+
+        def move_block(piece: tuple[int, int]) -> int:
+            first, stop = piece
+            if self.own.starts[first] == self.own.starts[stop]:
+                return 0
+            return move(first, stop, chunks, penalties, expanded)
+
+        return sum(for_each(move_block, list(self.own.blocks(table.n_features))))
+
+    def _move(
+        self,
+        first: int,
+        stop: int,
+        chunks: np.ndarray,
+        penalties: np.ndarray,
+        expanded: np.ndarray,
+    ) -> int:
+        table, options = self.table, self.table.options
+        slopes, scores, labels, bounds, weights = self._block(self.own, first, stop)
+        return reassignment.move_by_parabolas(
+            slopes, scores, labels, bounds, weights, self.loss,
+            CURVATURES.index(options.curvature), options.damping, chunks, table.codebooks,
+            expanded, penalties, options.margin, table.assignments[first:stop],
+            np.empty((7, len(scores)), np.float32),
+            np.empty((stop - first, table.n_features), np.float32),
+        )  # fmt: skip
+
+    def _move_exactly(
+        self,
+        first: int,
+        stop: int,
+        chunks: np.ndarray,
+        penalties: np.ndarray,
+        expanded: np.ndarray,
+    ) -> int:
+        table = self.table
+        slopes, scores, labels, bounds, weights = self._block(self.own, first, stop)
+        moved = 0
+        for chunk in chunks:
+            before = table.assignments[first:stop, chunk]
+            assigned = before.copy()
+            reassignment.move_exactly(
+                slopes, scores, labels, bounds, weights, self.loss, chunk, table.codewords(chunk),
+                penalties[chunk], table.options.margin, assigned,
+            )  # fmt: skip
+            moved += int(np.count_nonzero(assigned != before))
+            table.assign(chunk, assigned, first)
+        return moved
+
+    def parabolas(self, chunk: int, ids: np.ndarray) -> np.ndarray:
+        """Parabolas of some IDs' losses in one chunk."""
+        table, own = self.table, self.own.of_ids(ids)
+        out = np.empty((len(ids), table.n_features), np.float32)
+
+        def expand(piece: tuple[int, int]) -> None:
+            first, stop = piece
+            slopes, scores, labels, bounds, weights = self._block(own, first, stop)
+            losses, firsts, seconds = (np.empty_like(scores) for _ in range(3))
+            reassignment.parabolas(
+                self.loss, reassignment.GAUSS_NEWTON, scores, labels, losses, firsts, seconds
+            )
+            reassignment.expand_ids(
+                slopes, firsts, seconds, bounds, weights, table.options.damping, chunk,
+                table.codewords(chunk), table.assignments[ids[first:stop], chunk],
+                np.arange(stop - first), out[first:stop],
+            )  # fmt: skip
+
+        for_each(expand, list(own.blocks(table.n_features)))
+        return out
+
+    def _block(
+        self, own: SortedRows, first: int, stop: int
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Slopes, scores and labels of a block's rows, bounds of its IDs, weights of their rows."""
+        context, rows = self.context, own.rows
+        chosen, bounds, weights = own.block(first, stop)
+        scores, slopes = context.model.field_slopes(
+            rows.ids.take(chosen, axis=0), rows.dense[chosen], context.field
+        )
+        columns = slice(context.column, context.column + self.table.dim)
+        in_table = np.ascontiguousarray(slopes[:, columns])
+        return in_table, scores, rows.labels.take(chosen), bounds, weights
+
+
+class LossesByProducts(RowLosses):
+    """From the products of both tables' codewords, of which scores are sums.
+
+    Parameters
+    ----------
+    table, context, own
+        As for `RowLosses`.
+    other : AlternatingEmbedding
+        The other field's table.
+    """
+
+    def __init__(
+        self,
+        table: AlternatingEmbedding,
+        context: EpochContext,
+        own: SortedRows,
+        other: AlternatingEmbedding,
+    ):
+        super().__init__(table, context, own)
+        self.other = other
+        whole = -(-table.n_codewords // LANES) * LANES
+        self.products = np.empty((table.n_chunks, other.n_codewords, whole), np.float32)
+        codeword_pairs.products_of_codewords(other.codebooks, table.codebooks, self.products)
+        self.own_biases = context.model.id_biases(context.field)
+        self.other_biases = context.model.id_biases(1 - context.field)
+
+    def _scratch(self, own: SortedRows) -> tuple[np.ndarray, np.ndarray]:
+        most = min(int(np.diff(own.starts).max(initial=0)), own.most)
+        room = max(codeword_pairs.ROWS_A_BLOCK, most)
+        return (
+            np.empty((self.table.n_chunks, room), np.int64),
+            np.empty((codeword_pairs.SCRATCH, room), np.float32),
+        )
+
+    def move(self, chunks: np.ndarray, penalties: np.ndarray) -> int:
+        """Move each ID, chunk by chunk, to the codeword of least cost."""
+        table, own, options = self.table, self.own, self.table.options
+        costs = np.full((table.n_chunks, self.products.shape[2]), np.inf, np.float32)
+        costs[:, : table.n_codewords] = penalties
+
+        def move(piece: tuple[int, int]) -> int:
+            return codeword_pairs.move_pairs(
+                own.order, own.starts, *piece, own.most, own.weight, own.rows.ids, own.rows.labels,
+                self.own_biases, self.other_biases, self.context.field, self.loss,
+                CURVATURES.index(options.curvature), options.damping, chunks, self.products, costs,
+                options.margin, table.assignments, self.other.assignments, *self._scratch(own),
+            )  # fmt: skip
+
+        return sum(for_each(move, list(own.blocks())))
+
+    def parabolas(self, chunk: int, ids: np.ndarray) -> np.ndarray:
+        """Parabolas of some IDs' losses in one chunk."""
+        table, own = self.table, self.own.of_ids(ids)
+        out = np.empty((len(ids), table.n_features), np.float32)
+        assigned, biases = table.assignments[ids], self.own_biases[ids]
+
+        def expand(piece: tuple[int, int]) -> None:
+            places, scratch = self._scratch(own)
+            slopes = np.empty((scratch.shape[1], table.width), np.float32)
+            codeword_pairs.expand_pairs(
+                own.order, own.starts, *piece, own.most, own.weight, own.rows.ids, own.rows.labels,
+                biases, self.other_biases, self.context.field, self.loss, table.options.damping,
+                chunk, self.products, table.codewords(chunk), self.other.codewords(chunk),
+                assigned, self.other.assignments, places, scratch, slopes, out,
+            )  # fmt: skip
+
+        for_each(expand, list(own.blocks(table.n_features)))
+        return out
