@@ -358,7 +358,8 @@ def expand_pairs(
     )  # fmt: skip
     seen, bounds = np.empty(ROWS_A_BLOCK, np.int64), np.empty(ROWS_A_BLOCK + 1, np.int64)
     weights, present = np.empty(ROWS_A_BLOCK), np.empty(ROWS_A_BLOCK, np.int64)
-    width, step = slopes.shape[1], np.uint64(products.shape[2])
+    width = slopes.shape[1]
+    floats_a_place = width / products.shape[2]
     rows, values = slopes.reshape(slopes.shape[0], 1, width), other_codewords.reshape(-1)
     while first < stop:
         before = first
@@ -370,9 +371,8 @@ def expand_pairs(
         parabolas(
             loss, GAUSS_NEWTON, scores[:n], targets[:n], losses[:n], firsts[:n], seconds[:n]
         )  # fmt: skip
-        for i in range(n):
-            code = np.uint64(places[chunk, i]) // step
-            places[chunk, i] = np.int64(code * np.uint64(width))
+        for i in range(n):  # a multiple of whole: exact once it is rounded, and no division
+            places[chunk, i] = np.int64(places[chunk, i] * floats_a_place + 0.5)
         slopes[:n] = np.float32(0)
         add_slices(values, places, chunk, 0, n, rows, 0, 0, width, 0, 0)
         for s in range(count):

@@ -234,8 +234,7 @@ class LossesByProducts(RowLosses):
         self.other_biases = context.model.id_biases(1 - context.field)
 
     def _scratch(self, own: SortedRows) -> tuple[np.ndarray, np.ndarray]:
-        most = min(int(np.diff(own.starts).max(initial=0)), own.most)
-        room = max(codeword_pairs.ROWS_A_BLOCK, most)
+        room = max(codeword_pairs.ROWS_A_BLOCK, own.most_looked_at)
         return (
             np.empty((self.table.n_chunks, room), np.int64),
             np.empty((codeword_pairs.SCRATCH, room), np.float32),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -71,11 +72,18 @@ class SortedRows:
         >>> some.order.tolist(), some.starts.tolist()
         ([0, 2], [0, 0, 2])
         """
+        if np.array_equal(ids, np.arange(len(self.starts) - 1)):
+            return self
         counts = np.diff(self.starts)[ids]
         starts = np.concatenate([[0], np.cumsum(counts)])
         within = np.arange(starts[-1]) - np.repeat(starts[:-1], counts)
         order = self.order[np.repeat(self.starts[:-1][ids], counts) + within]
         return SortedRows(self.rows, order, starts, self.weight, self.most)
+
+    @cached_property
+    def most_looked_at(self) -> int:
+        """Rows of the ID of which most are looked at."""
+        return min(int(np.diff(self.starts).max(initial=0)), self.most)
 
     @property
     def seen(self) -> np.ndarray:

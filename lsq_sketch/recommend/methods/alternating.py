@@ -148,8 +148,8 @@ class AlternatingEmbedding(GatherTable):
     fixed. Where IDs have many rows, codebooks are seeded anew in the first epochs, or moves would
     soon end where no single one helps. IDs of few rows are held back by the popularity of
     codewords, or they would fit noise. An ID's rows are its own within its field, so all IDs of a
-    field move at once. No table
-    is ever formed: what is held beside codebooks and assignments is one block of IDs a thread.
+    field move at once. No table is ever formed: what is held beside codebooks and assignments is
+    one block of IDs a thread.
 
     ``H`` of a chunk is the assignment matrix ``A``, one 1 in each row.
 
@@ -196,36 +196,52 @@ class AlternatingEmbedding(GatherTable):
 
     def after_epoch(self, context: EpochContext) -> None:
         """Seed codebooks anew, and let IDs move, if it is time."""
-        options = self.options
-        if self._seeds(context):
-            self.seed_anew(context)
-        waited = context.epoch - options.first_epoch
-        last = options.reassign_until * context.epochs
-        if waited < 0 or waited % options.reassign_every or context.epoch > last:
+        seeds, moves = self._seeds(context), self._moves(context)
+        if not seeds and not moves:
             return
-        self.reassign(context)
-        if options.optimizer_state == "reset":
+        own = self.sorted_rows(context)
+        if seeds:
+            self.seed_anew(context, own)
+        if moves:
+            self.reassign(context, own)
+        if moves and self.options.optimizer_state == "reset":
             for state in context.moments(self.codebook):
                 state[...] = 0
 
-    def reassign(self, context: EpochContext) -> int:
+    def sorted_rows(self, context: EpochContext) -> SortedRows:
+        """The rows that are looked at, sorted by the field's IDs."""
+        rows = self._rows(context)
+        weight = len(context.train) / max(len(rows), 1)
+        return SortedRows.of(
+            rows, context.field, self.cardinality, weight, self.options.max_rows_per_id
+        )
+
+    def reassign(self, context: EpochContext, own: SortedRows) -> int:
         """Move each ID, chunk by chunk, to the codeword of least loss on its rows.
 
         Parameters
         ----------
         context : EpochContext
+        own : SortedRows
+            From `sorted_rows`.
 
         Returns
         -------
         int
             Assignments that have changed.
         """
-        own = self._sorted_rows(context)
         n = len(own.rows)
         penalties = self._penalties(self._nat(context, own.rows) * self._prior(context, n))
         chunks = np.array(self._chunks(context, n))
         with single_threaded_blas():
             return row_losses(self, context, own).move(chunks, penalties)
+
+    def _moves(self, context: EpochContext) -> bool:
+        """Whether it is time for IDs to move."""
+        options = self.options
+        waited = context.epoch - options.first_epoch
+        in_time = context.epoch <= options.reassign_until * context.epochs
+        return waited >= 0 and waited % options.reassign_every == 0 and in_time
 
     def _seeds(self, context: EpochContext) -> bool:
         """Whether it is time to seed codebooks anew, and there are rows enough."""
@@ -240,18 +256,19 @@ class AlternatingEmbedding(GatherTable):
         seen = np.count_nonzero(context.frequencies())
         return bool(len(context.train) >= self.options.enough_rows * self.dim * seen)
 
-    def seed_anew(self, context: EpochContext) -> None:
+    def seed_anew(self, context: EpochContext, own: SortedRows) -> None:
         """Seed some chunks' codebooks anew by the loss, and give every ID its best codeword.
 
         Parameters
         ----------
         context : EpochContext
+        own : SortedRows
+            From `sorted_rows`.
 
         Notes
         -----
         The prior on an ID's vector in a chunk is a Gaussian with the codewords' mean square.
         """
-        own = self._sorted_rows(context)
         turn = (context.epoch - self.options.first_epoch) * self.options.seeded_at_once
         with single_threaded_blas():
             for i in range(min(self.options.seeded_at_once, self.n_chunks)):
@@ -298,14 +315,6 @@ class AlternatingEmbedding(GatherTable):
         some = slice(None, None, max(1, len(rows) // ROWS_AT_ONCE))
         scores = model.scores(rows.ids[some], rows.dense[some])
         return 2 * float(((scores - rows.labels[some]).astype(np.float64) ** 2).mean())
-
-    def _sorted_rows(self, context: EpochContext) -> SortedRows:
-        """The rows that are looked at, sorted by the field's IDs."""
-        rows = self._rows(context)
-        weight = len(context.train) / max(len(rows), 1)
-        return SortedRows.of(
-            rows, context.field, self.cardinality, weight, self.options.max_rows_per_id
-        )
 
     def _rows(self, context: EpochContext) -> Any:
         train, wanted = context.train, self.options.max_rows

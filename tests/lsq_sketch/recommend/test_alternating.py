@@ -62,10 +62,18 @@ def context_of(model, train, place, epoch=1, epochs=10, seed=0):
     )
 
 
+def move(table, context):
+    return table.reassign(context, table.sorted_rows(context))
+
+
+def seeded_anew(table, context):
+    table.seed_anew(context, table.sorted_rows(context))
+
+
 def reassign(model, train, **about):
     """One reassignment of every table, in turn; how many assignments have changed."""
     return sum(
-        place.table.reassign(context_of(model, train, place, **about))
+        move(place.table, context_of(model, train, place, **about))
         for place in model.store.placed
         if isinstance(place.table, AlternatingEmbedding)
     )
@@ -295,7 +303,7 @@ def loss_falls(name, settings, bias, seed, n_codewords):
     before = training_loss(model, data.train)
     for _ in range(2):
         for place in tables:
-            place.table.reassign(context_of(model, data.train, place))
+            move(place.table, context_of(model, data.train, place))
             after = training_loss(model, data.train)
             assert after <= before * (1 + 1e-5)
             before = after
@@ -366,7 +374,7 @@ def test_one_field_ends_where_no_single_move_helps(name):
     }  # fmt: skip
     model = spread(make_model(name, (6, 9), 4, "alternating", 4, 0, options=options), 5)
     place = model.store.placed[1]
-    while place.table.reassign(context_of(model, data.train, place)):
+    while move(place.table, context_of(model, data.train, place)):
         pass
     least = training_loss(model, data.train)
     assignments = place.table.assignments
@@ -523,7 +531,7 @@ def test_a_sample_of_rows():
     np.testing.assert_array_equal(rows.ids, train.ids[places.astype(int)])
     assert len(np.unique(places.astype(int))) == 60
     before = table.assignments.copy()
-    table.reassign(context_of(model, train, model.store.placed[1]))
+    move(table, context_of(model, train, model.store.placed[1]))
     outside = np.setdiff1d(np.arange(50), rows.ids[:, 1])
     assert len(outside) > 0
     np.testing.assert_array_equal(before[outside], table.assignments[outside])
@@ -539,9 +547,9 @@ def test_a_sampled_row_stands_for_the_others(seeded):
         train = data.train.subset(np.repeat(np.arange(500), 3))
         context = context_of(model, train, place)
         if seeded:
-            place.table.seed_anew(context)
+            seeded_anew(place.table, context)
         else:
-            place.table.reassign(context)
+            move(place.table, context)
         found.append(place.table.table())
     np.testing.assert_allclose(found[0], found[1], atol=1e-4)
 
@@ -560,7 +568,7 @@ def test_when_ids_move(options, expected, monkeypatch):
     model, train = trained(**options)
     place = model.store.placed[0]
     seen = []
-    monkeypatch.setattr(AlternatingEmbedding, "reassign", lambda self, c: seen.append(c.epoch))
+    monkeypatch.setattr(AlternatingEmbedding, "reassign", lambda self, c, own: seen.append(c.epoch))
     for epoch in range(1, 8):
         place.table.after_epoch(context_of(model, train, place, epoch=epoch, epochs=8))
     assert seen == expected
@@ -623,9 +631,9 @@ def test_reassignment_never_holds_a_table():
     model = make_model("gmf", cardinalities, 32, "alternating", 16, 0)
     place = model.store.placed[0]
     context = context_of(model, train, place)
-    place.table.reassign(context_of(model, train.subset(slice(0, 100)), place))  # compiled
+    move(place.table, context_of(model, train.subset(slice(0, 100)), place))  # compiled
     tracemalloc.start()
-    place.table.reassign(context)
+    move(place.table, context)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     sorted_rows = 8 * n + 4 * n + 3 * 8 * cardinalities[0]
@@ -699,7 +707,7 @@ def test_every_id_gets_its_best_new_codeword(name, largest_products, monkeypatch
     scores, slopes = model.field_slopes(data.train.ids, data.train.dense, 0)
     mean_square = (place.table.codewords(0) ** 2).mean()
     nat = place.table._nat(context, data.train)
-    place.table.seed_anew(context)
+    seeded_anew(place.table, context)
     np.testing.assert_array_equal(others[0], place.table.codewords(1))
     np.testing.assert_array_equal(others[1], place.table.assignments[:, 1])
     for state in context.moments(place.table.codebook):
@@ -754,14 +762,14 @@ def test_seeding_by_blocks_threads_and_samples(monkeypatch):
         monkeypatch.setattr(threads, "thread_count", lambda count=count: count)
         monkeypatch.setattr(sorted_rows, "ROWS_AT_ONCE", rows)
         model, data, place = seedable("gmf", {})
-        place.table.seed_anew(context_of(model, data.train, place))
+        seeded_anew(place.table, context_of(model, data.train, place))
         found.append((place.table.assignments.copy(), place.table.codebook.value.copy()))
     np.testing.assert_array_equal(found[0][0], found[1][0])
     np.testing.assert_array_equal(found[0][1], found[1][1])
     monkeypatch.setattr(alternating, "LEAST_SAMPLE", 10)
     monkeypatch.setattr(alternating, "SAMPLE_PER_CODEWORD", 1)
     model, data, place = seedable("gmf", {})
-    place.table.seed_anew(context_of(model, data.train, place))
+    seeded_anew(place.table, context_of(model, data.train, place))
     assert np.isfinite(place.table.codebook.value).all()
     assert (place.table.codebook.value != found[0][1]).any()
 
