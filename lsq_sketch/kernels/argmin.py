@@ -23,7 +23,7 @@ from .registers import (
     store,
 )
 
-REGISTERS, ROWS_AT_ONCE = (4, 2) if LANES != 8 else (4, 1)
+REGISTERS, ROWS_AT_ONCE = {16: (4, 4), 8: (4, 1), 4: (4, 2)}[LANES]
 """Registers of points, and rows, that are worked on at once: of 32 registers, or of 16."""
 
 POINT_BLOCK = 64
@@ -139,3 +139,37 @@ def first_least(points, factor, rows, offsets, start, stop, labels):
         least_of_block(columns, rows, offsets, best)
         for i in range(size):
             labels[begin + i] = best[i]
+
+
+@njit(cache=True, nogil=True)
+def in_blocks(points):
+    """Points as columns, in blocks of `POINT_BLOCK`: (blocks, dim, `POINT_BLOCK`), zeros at the end.
+
+    Worth it where points are compared with rows more than once.
+    """
+    n, dim = points.shape
+    blocks = np.empty(((n + POINT_BLOCK - 1) // POINT_BLOCK, dim, POINT_BLOCK), points.dtype)
+    for b in range(blocks.shape[0]):
+        columns, first = blocks[b], b * POINT_BLOCK
+        size = min(POINT_BLOCK, n - first)
+        if size < POINT_BLOCK:
+            columns[:] = points.dtype.type(0)
+        for i in range(size):
+            for t in range(dim):
+                columns[t, i] = points[first + i, t]
+    return blocks
+
+
+@njit(cache=True, nogil=True)
+def first_least_in_blocks(blocks, rows, offsets, start, stop, labels):
+    """``labels[b, i] = argmin_k offsets[k] + rows[k] @ blocks[b, :, i]``, the first of several.
+
+    For blocks ``start:stop`` of points; see `in_blocks` and `first_least`.
+
+    Parameters
+    ----------
+    labels : (blocks, `POINT_BLOCK`)
+        Of int32. What stands for no point is overwritten, too.
+    """
+    for b in range(start, stop):
+        least_of_block(blocks[b], rows, offsets, labels[b])

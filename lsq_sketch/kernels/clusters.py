@@ -1,14 +1,40 @@
 """The clustering step of a chunk of columns: many short float32 vectors, many centroids."""
 
 import numpy as np
-from numba import njit
+from llvmlite import ir
+from numba import njit, types
 
-from .argmin import first_least
+from .argmin import POINT_BLOCK, first_least, first_least_in_blocks, in_blocks
 from .embedding import HALF
+from .registers import (
+    DOUBLE,
+    DOUBLE_BYTES,
+    FLOAT,
+    FLOAT_BYTES,
+    INDEX,
+    INDEX_BYTES,
+    INT,
+    LANES,
+    after,
+    constant,
+    first_of,
+    floats,
+    in_registers,
+    load,
+    multiply_add,
+    repeat,
+    spread,
+    store,
+    sum_of,
+)
 
 UNIFORM, SPREAD, WARM = 0, 1, 2
 
-SEED_BLOCK = 256
+REGISTERS = 4
+"""Registers of points whose distances to a seed are found at once."""
+
+COLUMNS_AT_ONCE = 8
+"""Entries of a row that are added to a sum at once."""
 
 
 @njit(cache=True, nogil=True)
@@ -17,32 +43,83 @@ def nearest_centroid(points, centroids, start, stop, labels):
 
     Distances are compared without the point's own squared length.
     """
+    norms = squared_lengths(centroids)
+    first_least(points, np.float32(-2), centroids, norms, start, stop, labels)
+
+
+@njit(cache=True, nogil=True)
+def nearest_in_blocks(blocks, centroids, labels):
+    """Nearest centroid of points in blocks; see `nearest_centroid` and `first_least_in_blocks`."""
+    rows, norms = np.float32(-2) * centroids, squared_lengths(centroids)
+    first_least_in_blocks(blocks, rows, norms, 0, blocks.shape[0], labels)
+
+
+@njit(cache=True, nogil=True)
+def squared_lengths(centroids):
+    """Squared length of each centroid."""
     norms = np.zeros(centroids.shape[0], np.float32)
     for k in range(centroids.shape[0]):
         for t in range(centroids.shape[1]):
             norms[k] += centroids[k, t] * centroids[k, t]
-    first_least(points, np.float32(-2), centroids, norms, start, stop, labels)
+    return norms
 
 
-@njit(cache=True, nogil=True, fastmath={"nnan", "nsz", "contract", "reassoc"})
-def come_closer(columns, seed, start, stop, closest):
-    """Lower the squared distances of points ``start:stop`` to the nearest seed; their sum.
+def _come_closer(builder, blocks, seed, closest, sums):
+    """LLVM code of `come_closer`: `REGISTERS` of points at a time, their distances in registers."""
+    kind, together = floats(LANES), LANES * REGISTERS
+    n_blocks, dim, _ = blocks.shape
 
-    ``columns`` (d, n) are the points transposed; at most `SEED_BLOCK` of them.
+    def places(start):
+        return [builder.add(start, INT(FLOAT_BYTES * LANES * r)) for r in range(REGISTERS)]
+
+    def distances(points):
+        def add_coordinate(state):
+            column, entry, *totals = state
+            from_seed = spread(builder, load(builder, entry, FLOAT), LANES)
+            added = []
+            for place, total in zip(places(column), totals, strict=True):
+                difference = builder.fsub(load(builder, place, kind), from_seed)
+                added.append(multiply_add(builder, difference, difference, total))
+            following = builder.add(column, blocks.strides[1])
+            return [following, builder.add(entry, INT(FLOAT_BYTES)), *added]
+
+        zeros = [constant(kind, [0.0] * LANES)] * REGISTERS
+        return repeat(builder, dim, [points, seed.place, *zeros], add_coordinate)[2:]
+
+    def next_block(state):
+        block, near, out = state
+        nearest = []
+        for skipped in range(0, FLOAT_BYTES * POINT_BLOCK, FLOAT_BYTES * together):
+            to = distances(builder.add(block, INT(skipped)))
+            for place, distance in zip(places(builder.add(near, INT(skipped))), to, strict=True):
+                before = load(builder, place, kind)
+                less = builder.fcmp_ordered("<", distance, before)
+                nearest.append(builder.select(less, distance, before))
+                store(builder, nearest[-1], place)
+        store(builder, sum_of(builder, nearest), out)
+        steps = blocks.strides[0], closest.strides[0], INT(FLOAT_BYTES)
+        return [builder.add(place, step) for place, step in zip(state, steps, strict=True)]
+
+    repeat(builder, n_blocks, [blocks.place, closest.place, sums.place], next_block)
+
+
+@in_registers(_come_closer)
+def come_closer(blocks, seed, closest, sums):
+    """Lower the squared distances of points to the nearest seed, and sum them by blocks.
+
+    For compiled code.
+
+    Parameters
+    ----------
+    blocks : (n, d, `POINT_BLOCK`), seed : (d,)
+        Of float32, contiguous.
+    closest : (n, `POINT_BLOCK`)
+        Lowered where the seed is nearer than the distance so far.
+    sums : (n,)
+        Overwritten with the sums of ``closest``.
     """
-    size = stop - start
-    to = np.zeros(SEED_BLOCK, np.float32)
-    for t in range(seed.size):
-        column, value = columns[t, start:stop], seed[t]
-        for i in range(size):
-            difference = column[i] - value
-            to[i] += difference * difference
-    near = closest[start:stop]
-    total = np.float32(0)
-    for i in range(size):
-        near[i] = min(near[i], to[i])
-        total += near[i]
-    return total
+    closest[:] = np.minimum(closest, ((blocks - seed[:, None]) ** 2).sum(axis=1))
+    sums[:] = closest.sum(axis=1)
 
 
 @njit(cache=True, nogil=True)
@@ -53,9 +130,10 @@ def spread_seeds(points, uniforms, centroids):
     repeated. Sums are kept by blocks of points, so that few are looked at for a draw.
     """
     n = points.shape[0]
-    columns = np.ascontiguousarray(points.T)
-    closest = np.full(n, np.float32(np.inf), np.float32)
-    sums = np.zeros((n + SEED_BLOCK - 1) // SEED_BLOCK)
+    blocks = in_blocks(points)
+    closest = np.full((blocks.shape[0], POINT_BLOCK), np.float32(np.inf), np.float32)
+    closest[-1, n - (blocks.shape[0] - 1) * POINT_BLOCK :] = np.float32(0)
+    sums = np.zeros(blocks.shape[0], np.float32)
     drawn = int(uniforms[0] * n)
     for k in range(centroids.shape[0]):
         if k > 0:
@@ -63,20 +141,21 @@ def spread_seeds(points, uniforms, centroids):
             for b in range(sums.size):
                 total += sums[b]
             left = uniforms[k] * total
-            b = 0
-            while b < sums.size - 1 and left >= sums[b]:
-                left -= sums[b]
-                b += 1
-            for i in range(b * SEED_BLOCK, min(n, (b + 1) * SEED_BLOCK)):
-                if closest[i] > 0:
-                    drawn = i
-                    left -= closest[i]
+            block = -1
+            for b in range(sums.size):
+                if sums[b] > 0:
+                    block = b
+                    if left < sums[b]:
+                        break
+                    left -= sums[b]
+            for i in range(POINT_BLOCK if block >= 0 else 0):
+                if closest[block, i] > 0:
+                    drawn = block * POINT_BLOCK + i
+                    left -= closest[block, i]
                     if left < 0:
                         break
         centroids[k] = points[drawn]
-        for b in range(sums.size):
-            first, last = b * SEED_BLOCK, min(n, (b + 1) * SEED_BLOCK)
-            sums[b] = come_closer(columns, centroids[k], first, last, closest)
+        come_closer(blocks, centroids[k], closest, sums)
 
 
 @njit(cache=True, nogil=True)
@@ -91,6 +170,65 @@ def uniform_seeds(points, uniforms, centroids):
         centroids[k] = points[order[k % n]]
 
 
+def _add_to_clusters(builder, rows, labels, sums):
+    """LLVM code of `add_to_clusters`: `COLUMNS_AT_ONCE` entries of a row at a time."""
+    n, width = rows.shape
+    together, single = INT(COLUMNS_AT_ONCE), floats(COLUMNS_AT_ONCE)
+    double = ir.VectorType(DOUBLE, COLUMNS_AT_ONCE)
+    whole = builder.sdiv(width, together)
+    rest = builder.sub(width, builder.mul(whole, together))
+    mask = first_of(builder, rest, COLUMNS_AT_ONCE)
+
+    def add(entry, total, mask=None):
+        entries = builder.fpext(load(builder, entry, single, mask), double)
+        store(builder, builder.fadd(load(builder, total, double), entries), total)
+
+    def add_row(state):
+        row, at = state
+        label = builder.sext(load(builder, at, INDEX), INT)
+
+        def add_entries(places):
+            add(*places)
+            steps = COLUMNS_AT_ONCE * FLOAT_BYTES, COLUMNS_AT_ONCE * DOUBLE_BYTES
+            return [builder.add(place, INT(step)) for place, step in zip(places, steps, strict=True)]
+
+        start = [row, after(builder, sums.place, (label, sums.strides[0]))]
+        entry, total = repeat(builder, whole, start, add_entries)
+        with builder.if_then(builder.icmp_signed(">", rest, INT(0))):
+            add(entry, total, mask)
+        return [builder.add(row, rows.strides[0]), builder.add(at, INT(INDEX_BYTES))]
+
+    repeat(builder, n, [rows.place, labels.place], add_row)
+
+
+@in_registers(_add_to_clusters, (types.float32, types.int32, types.float64))
+def add_to_clusters(rows, labels, sums):
+    """Add each row to the sums of its cluster, in the order of rows. For compiled code.
+
+    Parameters
+    ----------
+    rows : (n, width), labels : (n,)
+        Of float32 and int32, contiguous.
+    sums : (K, room)
+        Of float64, contiguous, with room for a multiple of `COLUMNS_AT_ONCE`.
+    """
+    np.add.at(sums[:, : rows.shape[1]], labels, rows)
+
+
+@njit(cache=True, nogil=True)
+def sums_of_clusters(rows, labels, n_clusters):
+    """Sum of the rows of each cluster, in float64, and how many they are; see `add_to_clusters`.
+
+    Columns beyond those of the rows are scratch.
+    """
+    columns = -(-rows.shape[1] // COLUMNS_AT_ONCE) * COLUMNS_AT_ONCE
+    sums, counts = np.zeros((n_clusters, columns)), np.zeros(n_clusters, np.int64)
+    add_to_clusters(rows, labels, sums)
+    for label in labels:
+        counts[label] += 1
+    return sums, counts
+
+
 @njit(cache=True, nogil=True)
 def lloyd_rounds(points, centroids, rounds):
     """Rounds of Lloyd's algorithm, in place, or fewer if no point moves any more.
@@ -99,19 +237,16 @@ def lloyd_rounds(points, centroids, rounds):
     """
     n, d = points.shape
     n_clusters = centroids.shape[0]
-    labels = np.empty(n, np.int32)
+    blocks = in_blocks(points)
+    in_block = np.empty((blocks.shape[0], POINT_BLOCK), np.int32)
+    labels = in_block.reshape(-1)[:n]
     before = np.full(n, -1, np.int32)
     for _ in range(rounds):
-        nearest_centroid(points, centroids, 0, n, labels)
+        nearest_in_blocks(blocks, centroids, in_block)
         if (labels == before).all():
             return
         before[:] = labels
-        sums = np.zeros((n_clusters, d))
-        counts = np.zeros(n_clusters, np.int64)
-        for i in range(n):
-            counts[labels[i]] += 1
-            for t in range(d):
-                sums[labels[i], t] += points[i, t]
+        sums, counts = sums_of_clusters(points, labels, n_clusters)
         for k in range(n_clusters):
             if counts[k] > 0:
                 for t in range(d):

@@ -20,8 +20,8 @@ from numba.core.errors import TypingError
 from numba.core.registry import cpu_target
 from numba.extending import intrinsic
 
-INT, INDEX, FLOAT = ir.IntType(64), ir.IntType(32), ir.FloatType()
-INT_BYTES, INDEX_BYTES, FLOAT_BYTES = 8, 4, 4
+INT, INDEX, FLOAT, DOUBLE = ir.IntType(64), ir.IntType(32), ir.FloatType(), ir.DoubleType()
+INT_BYTES, INDEX_BYTES, FLOAT_BYTES, DOUBLE_BYTES = 8, 4, 4, 8
 
 ENTRIES = types.float32, types.int64, types.int32
 """Of arrays: the code would take anything else for them."""
@@ -47,11 +47,12 @@ class Array(NamedTuple):
     shape: list[ir.Value]
 
 
-def in_registers(generate):
+def in_registers(generate, entries=ENTRIES):
     """Compile a function as LLVM code; where nothing is compiled it stays what it is.
 
     ``generate`` is given the builder and the function's arguments, arrays as `Array` and integers
     of 64 bits. The function itself says in NumPy what the code does, and returns nothing.
+    ``entries`` are the types that entries of its arrays may have.
     """
 
     def lower(context, builder, kinds, values):
@@ -74,9 +75,9 @@ def in_registers(generate):
 
         def typed(typing_context, *arguments):
             for kind in arguments:
-                if isinstance(kind, types.Array) and kind.dtype not in ENTRIES:
+                if isinstance(kind, types.Array) and kind.dtype not in entries:
                     name = function.__name__
-                    raise TypingError(f"{name} got an array of {kind.dtype}, expected {ENTRIES}.")
+                    raise TypingError(f"{name} got an array of {kind.dtype}, expected {entries}.")
             return types.void(*arguments), lower
 
         update_wrapper(typed, function)
@@ -152,6 +153,24 @@ def store(builder, value, place, mask=None):
 def multiply_add(builder, a, b, c):
     """``a b + c`` of vectors, rounded once where the processor can."""
     return _call(builder, f"llvm.fmuladd.v{a.type.count}f32", a.type, [a, b, c])
+
+
+def sum_of(builder, vectors):
+    """The sum of all entries of some vectors: of the vectors first, then of halves, and so on."""
+    total = vectors[0]
+    for vector in vectors[1:]:
+        total = builder.fadd(total, vector)
+    length = total.type.count
+    while length > 1:
+        length //= 2
+        low, high = (
+            builder.shuffle_vector(
+                total, total, constant(ir.VectorType(INDEX, length), range(first, first + length))
+            )
+            for first in (0, length)
+        )
+        total = builder.fadd(low, high)
+    return builder.extract_element(total, INDEX(0))
 
 
 def repeat(builder, count, start, step):

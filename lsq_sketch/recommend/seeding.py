@@ -9,14 +9,18 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import scipy.sparse as sp
 
-from ..kernels import clusters, reassignment
-from ..kernels.argmin import first_least
+from ..kernels import seeding as kernels
+from ..kernels.argmin import POINT_BLOCK, first_least, first_least_in_blocks, in_blocks
+from ..kernels.reassignment import expand_codewords
 from ..rng import generator
+from ..threads import for_each, row_chunks
 
 KMEANS_ROUNDS = 10
 LOSS_ROUNDS = 5
+
+WORK_A_PIECE = 1 << 24
+"""Multiplications that are worth a thread's while."""
 
 
 def seed_codewords(
@@ -51,24 +55,19 @@ def seed_codewords(
     [-1.0, 1.0]
     """
     random = generator(rng)
-    curvatures, slopes = quadratic_parts(features)
-    width = slopes.shape[1]
-    ridge = precision * np.eye(width)
-    least = -np.linalg.solve(curvatures + ridge, slopes[:, :, None])[:, :, 0].astype(np.float32)
+    width = _width(features.shape[1])
+    blocks = in_blocks(features)
+    points = np.empty((len(features), width), np.float32)
+    kernels.least_points(blocks, width, precision, points)
     codewords = np.empty((n_codewords, width), np.float32)
-    clusters.spread_seeds(least, random.random(n_codewords), codewords)
-    clusters.lloyd_rounds(least, codewords, KMEANS_ROUNDS)
-    labels = np.empty(len(least), np.int32)
-    clusters.nearest_centroid(least, codewords, 0, len(least), labels)
+    counts = kernels.cluster_points(points, random.random(n_codewords), KMEANS_ROUNDS, codewords)
+    in_block = np.empty((len(blocks), POINT_BLOCK), np.int32)
     for _ in range(LOSS_ROUNDS):
-        penalties = _penalties(codewords, labels, precision, prior)
-        labels = least_cost(features, codewords, penalties)
-        together = _indicator(labels, n_codewords) @ features.astype(np.float64)
-        of_clusters, their_slopes = quadratic_parts(together)
-        used = np.bincount(labels, minlength=n_codewords) > 0
-        solved = -np.linalg.solve(of_clusters[used] + ridge, their_slopes[used, :, None])
-        codewords[used] = solved[:, :, 0]
-    return codewords, _penalties(codewords, labels, precision, prior)
+        penalties = kernels.penalties_of(codewords, counts, precision, prior)
+        _least_cost_in_blocks(blocks, codewords, penalties, in_block)
+        labels = in_block.reshape(-1)[: len(features)]
+        counts = kernels.recentre(features, labels, precision, codewords)
+    return codewords, kernels.penalties_of(codewords, counts, precision, prior)
 
 
 def least_cost(features: np.ndarray, codewords: np.ndarray, penalties: np.ndarray) -> np.ndarray:
@@ -95,46 +94,33 @@ def least_cost(features: np.ndarray, codewords: np.ndarray, penalties: np.ndarra
     [1, 0]
     """
     labels = np.empty(len(features), np.int32)
-    expanded = np.empty((len(codewords), features.shape[1]), np.float32)
-    reassignment.expand_codewords(codewords, expanded)
-    first_least(
-        features, np.float32(1), expanded, penalties.astype(np.float32), 0, len(labels), labels
-    )
+    expanded, offsets = _rows_and_offsets(codewords, penalties)
+    first_least(features, np.float32(1), expanded, offsets, 0, len(labels), labels)
     return labels
 
 
-def quadratic_parts(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Curvature matrices, (n, width, width), and slopes, (n, width), of parabolas.
-
-    Examples
-    --------
-    >>> curvatures, slopes = quadratic_parts(np.float32([[1.0, 0.5, 2.0, 7.0, 8.0]]))
-    >>> curvatures.tolist(), slopes.tolist()
-    ([[[2.0, 0.5], [0.5, 4.0]]], [[7.0, 8.0]])
-    """
-    n, columns = features.shape
-    width = round(np.sqrt(2 * columns + 2.25) - 1.5)
-    rows, cols = np.tril_indices(width)
-    curvatures = np.zeros((n, width, width))
-    curvatures[:, rows, cols] = features[:, : len(rows)]
-    curvatures[:, cols, rows] = features[:, : len(rows)]
-    curvatures[:, range(width), range(width)] *= 2
-    return curvatures, features[:, len(rows) : len(rows) + width].astype(np.float64)
-
-
-def _penalties(
-    codewords: np.ndarray, labels: np.ndarray, precision: float, prior: float
-) -> np.ndarray:
-    counts = np.bincount(labels, minlength=len(codewords))
-    shares = (counts + 1) / (len(labels) + len(codewords))
-    lengths = (codewords.astype(np.float64) ** 2).sum(axis=1)
-    penalties: np.ndarray = precision / 2 * lengths - prior * np.log(shares)
-    return penalties
-
-
-def _indicator(labels: np.ndarray, n_codewords: int) -> sp.csr_array:
-    """(codewords, IDs), 1 where an ID has the codeword."""
-    n = len(labels)
-    return sp.csr_array(
-        (np.ones(n), (labels.astype(np.int64), np.arange(n))), shape=(n_codewords, n)
+def _least_cost_in_blocks(
+    blocks: np.ndarray, codewords: np.ndarray, penalties: np.ndarray, labels: np.ndarray
+) -> None:
+    """The same for parabolas in blocks, on all threads if there is enough to do."""
+    expanded, offsets = _rows_and_offsets(codewords, penalties)
+    at_once = max(1, WORK_A_PIECE // (POINT_BLOCK * expanded.size))
+    for_each(
+        lambda piece: first_least_in_blocks(blocks, expanded, offsets, *piece, labels),
+        row_chunks(len(blocks), at_once),
     )
+
+
+def _rows_and_offsets(
+    codewords: np.ndarray, penalties: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """What parabolas are multiplied by, and what is added."""
+    width = codewords.shape[1]
+    expanded = np.empty((len(codewords), width * (width + 3) // 2), np.float32)
+    expand_codewords(codewords, expanded)
+    return expanded, penalties.astype(np.float32)
+
+
+def _width(features: int) -> int:
+    """Of parabolas of so many features: ``width (width + 3) / 2`` is their number."""
+    return round(np.sqrt(2 * features + 2.25) - 1.5)
