@@ -143,7 +143,7 @@ def first_least(points, factor, rows, offsets, start, stop, labels):
 
 @njit(cache=True, nogil=True)
 def in_blocks(points):
-    """Points as columns, in blocks of `POINT_BLOCK`: (blocks, dim, `POINT_BLOCK`), zeros at the end.
+    """Points as the columns of blocks, (blocks, dim, `POINT_BLOCK`), with zeros at the end.
 
     Worth it where points are compared with rows more than once.
     """

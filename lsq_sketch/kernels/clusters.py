@@ -50,7 +50,10 @@ def nearest_centroid(points, centroids, start, stop, labels):
 @njit(cache=True, nogil=True)
 def nearest_in_blocks(blocks, centroids, labels):
     """Nearest centroid of points in blocks; see `nearest_centroid` and `first_least_in_blocks`."""
-    rows, norms = np.float32(-2) * centroids, squared_lengths(centroids)
+    rows, norms = np.empty_like(centroids), squared_lengths(centroids)
+    for k in range(rows.shape[0]):
+        for t in range(rows.shape[1]):
+            rows[k, t] = np.float32(-2) * centroids[k, t]
     first_least_in_blocks(blocks, rows, norms, 0, blocks.shape[0], labels)
 
 
@@ -131,8 +134,9 @@ def spread_seeds(points, uniforms, centroids):
     """
     n = points.shape[0]
     blocks = in_blocks(points)
-    closest = np.full((blocks.shape[0], POINT_BLOCK), np.float32(np.inf), np.float32)
-    closest[-1, n - (blocks.shape[0] - 1) * POINT_BLOCK :] = np.float32(0)
+    closest = np.zeros((blocks.shape[0], POINT_BLOCK), np.float32)
+    for i in range(n):
+        closest[i // POINT_BLOCK, i % POINT_BLOCK] = np.float32(np.inf)
     sums = np.zeros(blocks.shape[0], np.float32)
     drawn = int(uniforms[0] * n)
     for k in range(centroids.shape[0]):
@@ -154,7 +158,8 @@ def spread_seeds(points, uniforms, centroids):
                     left -= closest[block, i]
                     if left < 0:
                         break
-        centroids[k] = points[drawn]
+        for t in range(points.shape[1]):
+            centroids[k, t] = points[drawn, t]
         come_closer(blocks, centroids[k], closest, sums)
 
 
@@ -190,7 +195,9 @@ def _add_to_clusters(builder, rows, labels, sums):
         def add_entries(places):
             add(*places)
             steps = COLUMNS_AT_ONCE * FLOAT_BYTES, COLUMNS_AT_ONCE * DOUBLE_BYTES
-            return [builder.add(place, INT(step)) for place, step in zip(places, steps, strict=True)]
+            return [
+                builder.add(place, INT(step)) for place, step in zip(places, steps, strict=True)
+            ]
 
         start = [row, after(builder, sums.place, (label, sums.strides[0]))]
         entry, total = repeat(builder, whole, start, add_entries)
@@ -238,15 +245,16 @@ def lloyd_rounds(points, centroids, rounds):
     n, d = points.shape
     n_clusters = centroids.shape[0]
     blocks = in_blocks(points)
-    in_block = np.empty((blocks.shape[0], POINT_BLOCK), np.int32)
-    labels = in_block.reshape(-1)[:n]
-    before = np.full(n, -1, np.int32)
-    for _ in range(rounds):
-        nearest_in_blocks(blocks, centroids, in_block)
-        if (labels == before).all():
+    labels = np.empty((2, blocks.shape[0], POINT_BLOCK), np.int32)
+    for r in range(rounds):
+        new, old = labels[r % 2].reshape(-1), labels[1 - r % 2].reshape(-1)
+        nearest_in_blocks(blocks, centroids, labels[r % 2])
+        moved = 0
+        for i in range(n):
+            moved += new[i] != old[i]
+        if r > 0 and moved == 0:
             return
-        before[:] = labels
-        sums, counts = sums_of_clusters(points, labels, n_clusters)
+        sums, counts = sums_of_clusters(points, new[:n], n_clusters)
         for k in range(n_clusters):
             if counts[k] > 0:
                 for t in range(d):

@@ -9,20 +9,20 @@ import numpy as np
 from numba import njit
 
 from .argmin import POINT_BLOCK, in_blocks
-from .clusters import lloyd_rounds, nearest_centroid, spread_seeds, sums_of_clusters
+from .clusters import sums_of_clusters
 
-ROUNDING = 2.0**-20
-"""Of ``H``, relative to its diagonal: it is a sum over rows in float32."""
+ROUNDING = 2.0**-22
+"""Of entries of ``H``, which are sums in float32, relative to the largest of its diagonal."""
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
 def least_points(blocks, width, precision, points):
     """Where parabolas plus ``precision |c|^2 / 2`` are least: ``-(H + precision I)^-1 g``.
 
-    By ``L D L'`` in float64, a lane of vector code for each parabola. With ``H`` positive
-    semidefinite, no pivot in ``D`` is below ``precision``. One that is, or is below `ROUNDING`
-    times the entry of the diagonal of ``H`` it comes from, is rounding error, and is replaced by
-    the larger of these two: points stay of the size of those that such parabolas can have.
+    By ``L D L'`` in float64, a lane of vector code for each parabola. ``H`` is positive
+    semidefinite but for rounding, so where ``precision`` is less than ``width`` times `ROUNDING`
+    times the largest entry of the diagonal of ``H``, that takes its place: parabolas that are flat
+    but for rounding have a least point near 0. No pivot in ``D`` can be less, either.
 
     Parameters
     ----------
@@ -36,26 +36,32 @@ def least_points(blocks, width, precision, points):
     """
     n = points.shape[0]
     slope = width * (width + 1) // 2
+    ridge = np.empty(POINT_BLOCK)
     a = np.empty((slope + width, POINT_BLOCK))
     scaled, inverse = np.empty((width, POINT_BLOCK)), np.empty((width, POINT_BLOCK))
     for b in range(blocks.shape[0]):
         for f in range(slope + width):
             for i in range(POINT_BLOCK):
                 a[f, i] = blocks[b, f, i]
+        ridge[:] = precision
+        for j in range(width):  # the features hold half of the diagonal
+            diagonal = j * (j + 3) // 2
+            for i in range(POINT_BLOCK):
+                a[diagonal, i] *= 2.0
+                least = width * ROUNDING * a[diagonal, i]
+                ridge[i] = least if least > ridge[i] else ridge[i]
         for j in range(width):
             row = j * (j + 1) // 2
-            for i in range(POINT_BLOCK):  # the features hold half of the diagonal
-                inverse[j, i] = 2.0 * a[row + j, i]
-                a[row + j, i] = inverse[j, i] + precision
+            for i in range(POINT_BLOCK):
+                a[row + j, i] += ridge[i]
             for k in range(j):
                 for i in range(POINT_BLOCK):
                     entry = a[row + k, i]
                     scaled[k, i] = entry * a[k * (k + 3) // 2, i]
                     a[row + j, i] -= entry * scaled[k, i]
             for i in range(POINT_BLOCK):
-                least = max(precision, ROUNDING * inverse[j, i])
                 pivot = a[row + j, i]
-                pivot = least if pivot < least else pivot
+                pivot = ridge[i] if pivot < ridge[i] else pivot
                 a[row + j, i] = pivot
                 inverse[j, i] = 1.0 / pivot
             for below in range(j + 1, width + 1):  # the slope is the row after the last
@@ -74,23 +80,6 @@ def least_points(blocks, width, precision, points):
         for i in range(min(POINT_BLOCK, n - first)):
             for j in range(width):
                 points[first + i, j] = np.float32(-a[slope + j, i])
-
-
-@njit(cache=True, nogil=True)
-def cluster_points(points, uniforms, rounds, centroids):
-    """k-means of points from seeds spread by the given uniforms.
-
-    ``centroids`` (K, d) are overwritten. Returns how many points each is the nearest of.
-    """
-    n, n_clusters = points.shape[0], centroids.shape[0]
-    spread_seeds(points, uniforms, centroids)
-    lloyd_rounds(points, centroids, rounds)
-    labels = np.empty(n, np.int32)
-    nearest_centroid(points, centroids, 0, n, labels)
-    counts = np.zeros(n_clusters, np.int64)
-    for label in labels:
-        counts[label] += 1
-    return counts
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ..kernels import clusters
 from ..kernels import seeding as kernels
 from ..kernels.argmin import POINT_BLOCK, first_least, first_least_in_blocks, in_blocks
 from ..kernels.reassignment import expand_codewords
@@ -19,7 +20,7 @@ from ..threads import for_each, row_chunks
 KMEANS_ROUNDS = 10
 LOSS_ROUNDS = 5
 
-WORK_A_PIECE = 1 << 24
+WORK_A_PIECE = 50_000_000
 """Multiplications that are worth a thread's while."""
 
 
@@ -60,12 +61,15 @@ def seed_codewords(
     points = np.empty((len(features), width), np.float32)
     kernels.least_points(blocks, width, precision, points)
     codewords = np.empty((n_codewords, width), np.float32)
-    counts = kernels.cluster_points(points, random.random(n_codewords), KMEANS_ROUNDS, codewords)
+    clusters.spread_seeds(points, random.random(n_codewords), codewords)
+    clusters.lloyd_rounds(points, codewords, KMEANS_ROUNDS)
     in_block = np.empty((len(blocks), POINT_BLOCK), np.int32)
+    labels = in_block.reshape(-1)[: len(features)]
+    clusters.nearest_centroid(points, codewords, 0, len(points), labels)
+    counts = np.bincount(labels, minlength=n_codewords)
     for _ in range(LOSS_ROUNDS):
         penalties = kernels.penalties_of(codewords, counts, precision, prior)
         _least_cost_in_blocks(blocks, codewords, penalties, in_block)
-        labels = in_block.reshape(-1)[: len(features)]
         counts = kernels.recentre(features, labels, precision, codewords)
     return codewords, kernels.penalties_of(codewords, counts, precision, prior)
 
@@ -104,10 +108,10 @@ def _least_cost_in_blocks(
 ) -> None:
     """The same for parabolas in blocks, on all threads if there is enough to do."""
     expanded, offsets = _rows_and_offsets(codewords, penalties)
-    at_once = max(1, WORK_A_PIECE // (POINT_BLOCK * expanded.size))
+    n_pieces = max(1, round(blocks.size * len(codewords) / WORK_A_PIECE))
     for_each(
         lambda piece: first_least_in_blocks(blocks, expanded, offsets, *piece, labels),
-        row_chunks(len(blocks), at_once),
+        row_chunks(len(blocks), -(-len(blocks) // n_pieces)),
     )
 
 

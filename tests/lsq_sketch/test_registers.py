@@ -12,9 +12,14 @@ from hypothesis import strategies as st
 from numba import njit
 from numba.core.errors import TypingError
 
-from lsq_sketch.kernels import codeword_pairs, network, products, slices
-from lsq_sketch.kernels.argmin import POINT_BLOCK, first_least
-from lsq_sketch.kernels.clusters import nearest_centroid
+from lsq_sketch.kernels import clusters, codeword_pairs, network, products, slices
+from lsq_sketch.kernels.argmin import (
+    POINT_BLOCK,
+    first_least,
+    first_least_in_blocks,
+    in_blocks,
+)
+from lsq_sketch.kernels.clusters import nearest_centroid, sums_of_clusters
 from lsq_sketch.kernels.registers import LANES, floats_of_a_register
 
 seeds = st.integers(0, 2**32 - 1)
@@ -186,6 +191,62 @@ def test_the_first_of_the_least(n, n_rows, dim, seed):
     assert (labels[stop:] == 99).all()
 
 
+@given(st.integers(1, 2 * POINT_BLOCK + 3), st.integers(1, 12), st.integers(1, 11), seeds)
+def test_the_first_of_the_least_in_blocks(n, n_rows, dim, seed):
+    """Small integers, and some of the blocks only."""
+    rng = np.random.default_rng(seed)
+    points, rows = (rng.integers(-3, 4, (count, dim)).astype(np.float32) for count in (n, n_rows))
+    offsets = rng.integers(-3, 4, n_rows).astype(np.float32)
+    blocks = in_blocks(points)
+    together = blocks.transpose(0, 2, 1).reshape(-1, dim)
+    np.testing.assert_array_equal(together[:n], points)
+    assert not together[n:].any()
+    start, stop = np.sort(rng.integers(0, len(blocks) + 1, 2))
+    labels = np.full((len(blocks), POINT_BLOCK), 99, np.int32)
+    first_least_in_blocks(blocks, rows, offsets, start, stop, labels)
+    expected = (offsets + together.astype(float) @ rows.T).argmin(axis=1)
+    np.testing.assert_array_equal(
+        labels[start:stop].ravel(), expected.reshape(labels.shape)[start:stop].ravel()
+    )
+    assert (labels[:start] == 99).all()
+    assert (labels[stop:] == 99).all()
+
+
+@njit
+def come_closer(blocks, seed, closest, sums):
+    clusters.come_closer(blocks, seed, closest, sums)
+
+
+@given(st.integers(1, 2 * POINT_BLOCK + 3), st.integers(1, 11), seeds)
+def test_points_come_closer_to_a_seed(n, dim, seed):
+    """Small integers again; some points have been closer before."""
+    rng = np.random.default_rng(seed)
+    points = rng.integers(-3, 4, (n, dim)).astype(np.float32)
+    blocks, chosen = in_blocks(points), points[rng.integers(n)]
+    closest = np.zeros((len(blocks), POINT_BLOCK), np.float32)
+    before = rng.choice([0, 5, 10, np.inf], n)
+    closest.ravel()[:n] = before
+    sums = np.full(len(blocks), FILLED)
+    come_closer(blocks, chosen, closest, sums)
+    expected = np.minimum(before, ((points - chosen) ** 2).sum(axis=1))
+    np.testing.assert_array_equal(closest.ravel()[:n], expected)
+    assert not closest.ravel()[n:].any()
+    np.testing.assert_array_equal(sums, closest.sum(axis=1))
+
+
+@given(st.integers(0, 40), st.integers(1, 7), st.integers(1, 45), seeds)
+def test_sums_of_clusters_have_the_bits_of_the_twin(n, n_clusters, width, seed):
+    """In the order of rows, whatever their size."""
+    rng = np.random.default_rng(seed)
+    rows = (rng.standard_normal((n, width)) * 10.0 ** rng.integers(-20, 20, (n, 1))).astype("f4")
+    labels = rng.integers(0, n_clusters, n).astype(np.int32)
+    sums, counts = sums_of_clusters(rows, labels, n_clusters)
+    expected = np.zeros((n_clusters, width))
+    np.add.at(expected, labels, rows.astype(float))
+    np.testing.assert_array_equal(sums[:, :width], expected)
+    np.testing.assert_array_equal(counts, np.bincount(labels, minlength=n_clusters))
+
+
 @pytest.mark.compiled  # NumPy's argmin gives the place of a not-a-number
 def test_numbers_that_are_not_comparable_give_a_place():
     points = np.float32([[np.nan], [1.0], [np.inf], [-np.inf]])
@@ -319,4 +380,4 @@ def test_registers_of_other_lengths(lanes, tmp_path):
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert run.returncode == 0, run.stdout[-3000:] + run.stderr[-3000:]
-    assert "13 passed" in run.stdout
+    assert "16 passed" in run.stdout

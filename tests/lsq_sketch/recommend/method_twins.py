@@ -1,10 +1,10 @@
-"""Plain NumPy twins of methods that are no sums of slices, of ROBE, and of reassignment."""
+"""Plain NumPy twins of methods that are no sums of slices, of ROBE, reassignment, seeding."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from .twins import hash_bucket, logistic_loss
+from .twins import hash_bucket, logistic_loss, spread_seeds
 
 
 def hash_embedding(table, j):
@@ -79,3 +79,56 @@ def majorizer(loss, slopes, scores, labels, codewords, present):
         value, first = logistic_loss(z, labels), 1 / (1 + np.exp(-z)) - labels
         second = np.tanh(z / 2) / (2 * z)
     return (value[:, None] + first[:, None] * step + second[:, None] / 2 * step**2).sum(axis=0)
+
+
+# Codebooks seeded anew ------------------------------------------------------------------------
+
+
+def quadratic_parts(features):
+    """Curvature matrices, (n, width, width), and slopes, (n, width), of parabolas."""
+    n, columns = features.shape
+    width = next(w for w in range(1, columns + 1) if w * (w + 3) // 2 == columns)
+    rows, cols = np.tril_indices(width)
+    curvatures = np.zeros((n, width, width))
+    curvatures[:, rows, cols] = features[:, : len(rows)]
+    curvatures[:, cols, rows] = features[:, : len(rows)]
+    curvatures[:, range(width), range(width)] *= 2
+    return curvatures, features[:, len(rows) :].astype(float)
+
+
+def least_points(features, precision):
+    """Where parabolas, plus half of ``precision`` times the squared length, are least."""
+    curvatures, slopes = quadratic_parts(features)
+    ridge = precision * np.eye(slopes.shape[1])
+    return -np.linalg.solve(curvatures + ridge, slopes[:, :, None])[:, :, 0]
+
+
+def penalties_of(codewords, labels, precision, prior):
+    """What each codeword adds to the loss of an ID: for its length, and for being rare."""
+    counts = np.bincount(labels, minlength=len(codewords))
+    shares = (counts + 1) / (len(labels) + len(codewords))
+    return precision / 2 * (codewords**2).sum(axis=1) - prior * np.log(shares)
+
+
+def seed_codewords(features, n_codewords, precision, prior, uniforms, rounds):
+    """k-means of the least points, then Lloyd by the loss: so many ``rounds`` of each."""
+    points = least_points(features, precision).astype(np.float32)
+    codewords = spread_seeds(points, uniforms, n_codewords)
+
+    def nearest():
+        return ((points[:, None] - codewords) ** 2).sum(axis=2).argmin(axis=1)
+
+    for _ in range(rounds[0]):
+        labels = nearest()
+        for k in np.unique(labels):
+            codewords[k] = points[labels == k].mean(axis=0, dtype=float)
+    labels = nearest()
+    curvatures, slopes = quadratic_parts(features)
+    for _ in range(rounds[1]):
+        costs = 0.5 * np.einsum("ka,nab,kb->nk", codewords, curvatures, codewords)
+        costs += slopes @ codewords.T + penalties_of(codewords, labels, precision, prior)
+        labels = costs.argmin(axis=1)
+        for k in np.unique(labels):
+            total = features[labels == k].sum(axis=0, dtype=float)
+            codewords[k] = least_points(total[None], precision)[0]
+    return codewords, penalties_of(codewords, labels, precision, prior)

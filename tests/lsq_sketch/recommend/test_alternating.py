@@ -23,7 +23,7 @@ from lsq_sketch.recommend.methods import alternating
 from lsq_sketch.recommend.methods.alternating import AlternatingEmbedding, AlternatingOptions
 from lsq_sketch.recommend.models import make_model
 from lsq_sketch.recommend.optimizers import Adam
-from lsq_sketch.recommend.seeding import quadratic_parts, seed_codewords
+from lsq_sketch.recommend.seeding import seed_codewords
 from lsq_sketch.recommend.sorted_rows import SortedRows
 from lsq_sketch.recommend.training import EpochContext, Trainer, TrainingOptions
 from lsq_sketch.recommend.workspace import Workspace
@@ -657,20 +657,6 @@ def test_it_beats_random_assignments(name):
 
 
 # Codebooks seeded anew --------------------------------------------------------------------------
-
-
-@given(st.integers(1, 4), st.integers(1, 5), seeds)
-def test_quadratic_parts_are_what_features_stand_for(width, n, seed):
-    """``features @ expanded`` is the parabola that curvatures and slopes describe."""
-    rng = np.random.default_rng(seed)
-    features = rng.standard_normal((n, width * (width + 3) // 2)).astype(np.float32)
-    codewords = rng.standard_normal((3, width)).astype(np.float32)
-    expanded = np.empty((3, features.shape[1]), np.float32)
-    kernels.expand_codewords(codewords, expanded)
-    curvatures, slopes = quadratic_parts(features)
-    expected = 0.5 * np.einsum("ka,nab,kb->nk", codewords, curvatures, codewords)
-    expected += slopes @ codewords.T
-    np.testing.assert_allclose(features @ expanded.T, expected, atol=1e-4)
 
 
 def test_seeds_find_clusters_that_the_loss_has():
