@@ -164,12 +164,20 @@ class EpochContext:
 
     def frequencies(self) -> np.ndarray:
         """Training rows of each ID of the field: int64, (cardinality,). Counted once."""
-        if self.field not in self._frequencies:
-            counts = np.zeros(self.model.cardinalities[self.field], np.int64)
+        return self._frequencies_of(self.field)
+
+    def mean_frequency(self, field: int) -> float:
+        """Training rows of an ID of any field, on average over those that have any."""
+        seen = int(np.count_nonzero(self._frequencies_of(field)))
+        return len(self.train) / max(seen, 1)
+
+    def _frequencies_of(self, field: int) -> np.ndarray:
+        if field not in self._frequencies:
+            counts = np.zeros(self.model.cardinalities[field], np.int64)
             for start, stop in row_chunks(len(self.train), WINDOW_ROWS):
-                counts += np.bincount(self.train.ids[start:stop, self.field], minlength=counts.size)
-            self._frequencies[self.field] = counts
-        return self._frequencies[self.field]
+                counts += np.bincount(self.train.ids[start:stop, field], minlength=counts.size)
+            self._frequencies[field] = counts
+        return self._frequencies[field]
 
     def moments(self, parameter: Parameter) -> list[np.ndarray]:
         """The optimiser's state of one of the table's parameters, as views."""

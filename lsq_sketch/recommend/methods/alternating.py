@@ -85,9 +85,11 @@ class AlternatingOptions:
         of the vectors that would be best for the IDs' own rows. For factor models only.
     seeded_at_once : int
         Chunks seeded anew after an epoch, in turn.
+    seed_rows : float
+        Codebooks are seeded anew if the IDs of every field have this times ``dim`` rows on
+        average: fewer do not tell what vector an ID should have.
     enough_rows : float
-        IDs have rows enough if these are this times ``dim`` on average. With fewer, which do not
-        tell what vector an ID should have, nothing is seeded anew.
+        IDs have rows enough if these are this times ``dim`` on average.
     """
 
     n_chunks: int = 4
@@ -109,6 +111,7 @@ class AlternatingOptions:
     optimizer_state: str = "keep"
     seed_until: float = 0.5
     seeded_at_once: int = 1
+    seed_rows: float = 1.5
     enough_rows: float = 4.0
 
     def __post_init__(self) -> None:
@@ -124,7 +127,7 @@ class AlternatingOptions:
         _validate.choice(self.optimizer_state, "optimizer_state", STATES)
         for name in (
             "start_scale", "damping", "margin", "norm_penalty", "popularity_prior", "first_prior",
-            "first_prior_per_row", "enough_rows",
+            "first_prior_per_row", "seed_rows", "enough_rows",
         ):  # fmt: skip
             value = getattr(self, name)
             if not (np.isfinite(value) and value >= 0):
@@ -249,12 +252,12 @@ class AlternatingEmbedding(GatherTable):
         in_time = options.first_epoch <= context.epoch <= options.seed_until * context.epochs
         if not in_time or self.dim == 1 or not context.model.scores_are_inner_products:
             return False
-        return self._rows_suffice(context)
+        fields = range(len(context.model.cardinalities))
+        return min(context.mean_frequency(f) for f in fields) >= options.seed_rows * self.dim
 
     def _rows_suffice(self, context: EpochContext) -> bool:
-        """Whether the rows of an ID tell, on average, what vector it should have."""
-        seen = np.count_nonzero(context.frequencies())
-        return bool(len(context.train) >= self.options.enough_rows * self.dim * seen)
+        """Whether the field's IDs have rows enough."""
+        return context.mean_frequency(context.field) >= self.options.enough_rows * self.dim
 
     def seed_anew(self, context: EpochContext, own: SortedRows) -> None:
         """Seed some chunks' codebooks anew by the loss, and give every ID its best codeword.

@@ -600,7 +600,7 @@ def test_chunks_take_turns():
 
 @pytest.mark.parametrize("state", ["keep", "reset"])
 def test_the_optimisers_state_at_the_switch(state):
-    model, train = trained(optimizer_state=state)
+    model, train = trained(optimizer_state=state, seed_until=0.0)
     place = model.store.placed[0]
     context = context_of(model, train, place)
     for moment in context.moments(place.table.codebook):
@@ -731,9 +731,13 @@ def test_when_codebooks_are_seeded_anew():
     table = place.table
     times = [table._seeds(context_of(model, data.train, place, epoch=e)) for e in range(1, 6)]
     assert times == [False, True, True, False, False]
-    few = data.train.subset(slice(0, 30 * 8 * 4 - 1))
-    assert not table._seeds(context_of(model, few, place, epoch=2))
-    assert table._seeds(context_of(model, data.train.subset(slice(0, 960)), place, epoch=2))
+    enough = 30 * 12  # 1.5 times dim for each ID of the larger field, whosever turn it is
+    for place in model.store.placed:
+        few = data.train.subset(slice(0, enough - 1))
+        assert len(np.unique(few.ids[:, 0])) == 30
+        assert not place.table._seeds(context_of(model, few, place, epoch=2))
+        few = data.train.subset(slice(0, enough))
+        assert place.table._seeds(context_of(model, few, place, epoch=2))
     dlrm = make_model("dlrm", (30, 20), 8, "alternating", 3, 0)
     context = context_of(dlrm, data.train, dlrm.store.placed[0])
     assert not dlrm.tables[0]._seeds(context)
