@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import os
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from functools import cache
 from typing import TypeVar
@@ -124,6 +125,9 @@ def _pool(process: int, threads: int) -> ThreadPoolExecutor:
 def for_each(work: Callable[[Piece], Result], pieces: Sequence[Piece]) -> list[Result]:
     """``[work(piece) for piece in pieces]``, on all threads.
 
+    The calling thread works too, so that short work need not wait for others to wake. After an
+    error no piece is begun any more.
+
     Parameters
     ----------
     work : callable
@@ -141,15 +145,37 @@ def for_each(work: Callable[[Piece], Result], pieces: Sequence[Piece]) -> list[R
     >>> for_each(lambda piece: piece + 1, [1, 2, 3])
     [2, 3, 4]
     """
-    threads = thread_count()
-    if threads == 1 or len(pieces) <= 1 or getattr(_worker, "busy", False):
+    threads = min(thread_count(), len(pieces))
+    if threads <= 1 or getattr(_worker, "busy", False):
         return [work(piece) for piece in pieces]
+    left = deque(enumerate(pieces))
+    results: dict[int, Result] = {}
 
-    def in_worker(piece: Piece) -> Result:
+    def take() -> None:
         _worker.busy = True
-        return work(piece)
+        try:
+            while True:
+                try:
+                    number, piece = left.popleft()
+                except IndexError:
+                    return
+                results[number] = work(piece)
+        except BaseException:
+            left.clear()
+            raise
+        finally:
+            _worker.busy = False
 
-    return list(_pool(os.getpid(), threads).map(in_worker, pieces))
+    pool = _pool(os.getpid(), thread_count())
+    others = [pool.submit(take) for _ in range(threads - 1)]
+    try:
+        take()
+    finally:
+        awake = [other for other in others if not other.cancel()]
+        wait(awake)
+    for other in awake:
+        other.result()
+    return [results[number] for number in range(len(pieces))]
 
 
 def row_chunks(n: int, rows: int) -> list[tuple[int, int]]:

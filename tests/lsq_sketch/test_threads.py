@@ -209,6 +209,26 @@ def test_for_each_passes_errors_on(count, monkeypatch):
         threads.for_each(fail, [1, 1])
 
 
+def test_no_piece_is_begun_after_an_error(monkeypatch):
+    """Whichever thread has it; and the calling thread has its threads again."""
+    monkeypatch.setattr(threads, "thread_count", lambda: 2)
+    both = threading.Barrier(2, timeout=30)
+    begun = []
+
+    def work(piece):
+        begun.append(piece)
+        if piece < 2:
+            both.wait()
+            raise KeyError(piece)
+
+    with pytest.raises(KeyError):
+        threads.for_each(work, range(50))
+    assert set(begun[:2]) == {0, 1}
+    assert len(begun) <= 3  # one may be taken before the other error is known
+    assert not threads._worker.busy
+    test_for_each_uses_several_threads(monkeypatch)
+
+
 def test_row_chunks_cover_everything_once():
     for n in (0, 1, 5, 6, 7):
         chunks = threads.row_chunks(n, 3)
