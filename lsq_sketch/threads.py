@@ -23,6 +23,9 @@ from threadpoolctl import ThreadpoolController
 Piece = TypeVar("Piece")
 Result = TypeVar("Result")
 
+CORES = os.cpu_count() or 1
+"""Of the machine; the system takes microseconds to tell."""
+
 _worker = threading.local()
 _lock = threading.Lock()
 _depth = 0
@@ -99,7 +102,7 @@ def thread_count() -> int:
     True
     """
     wanted = int(getattr(config, "NUMBA_NUM_THREADS", 1))  # set by Numba when it is imported
-    return max(1, min(wanted, os.cpu_count() or 1))
+    return max(1, min(wanted, CORES))
 
 
 @cache
