@@ -11,7 +11,7 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache
 from typing import TypeVar
@@ -129,7 +129,8 @@ def for_each(work: Callable[[Piece], Result], pieces: Sequence[Piece]) -> list[R
     """``[work(piece) for piece in pieces]``, on all threads.
 
     The calling thread works too, so that short work need not wait for others to wake. After an
-    error no piece is begun any more.
+    error, or Ctrl-C, no piece is begun any more, and those that others have begun are not waited
+    for.
 
     Parameters
     ----------
@@ -173,9 +174,8 @@ def for_each(work: Callable[[Piece], Result], pieces: Sequence[Piece]) -> list[R
     others = [pool.submit(take) for _ in range(threads - 1)]
     try:
         take()
-    finally:
+    finally:  # after an error, or Ctrl-C, nobody waits for pieces that others have begun
         awake = [other for other in others if not other.cancel()]
-        wait(awake)
     for other in awake:
         other.result()
     return [results[number] for number in range(len(pieces))]
