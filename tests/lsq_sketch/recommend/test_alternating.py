@@ -340,6 +340,39 @@ def test_products_of_codewords_and_slopes_move_ids_alike(name, settings, bias, m
     assert abs(moved[0] - moved[1]) <= 3
 
 
+@pytest.mark.parametrize("bias", ["none", "compressed"])
+def test_parabolas_of_some_ids_are_those_of_all(bias):
+    """In any order; and the same from products of codewords and from slopes."""
+    data = random_data(n=400, sizes=(30, 40))
+    model = spread(make_model("gmf", (30, 40), 8, "alternating", 9, 1, bias=bias), 3, 0.5)
+    place = model.store.placed[0]
+    context = context_of(model, data.train, place)
+    own = place.table.sorted_rows(context)
+    seen = own.seen
+    some = np.random.default_rng(0).permutation(len(seen))[:11]
+    found = []
+    for largest in (0, 100):
+        with mock.patch.object(row_losses, "LARGEST_PRODUCTS", largest):
+            losses = row_losses.row_losses(place.table, context, own)
+        found.append(losses.parabolas(2, seen))
+        np.testing.assert_array_equal(losses.parabolas(2, seen[some]), found[-1][some])
+    np.testing.assert_allclose(found[0], found[1], rtol=1e-4, atol=1e-5)
+
+
+@given(st.integers(1, 12), st.integers(0, 60), seeds)
+def test_rows_of_some_ids(cardinality, n, seed):
+    rng = np.random.default_rng(seed)
+    rows = rows_of(rng, n, (cardinality, 3))
+    own = SortedRows.of(rows, 0, cardinality)
+    ids = rng.permutation(cardinality)[: rng.integers(1, cardinality + 1)]
+    some = own.of_ids(ids)
+    for number, chosen in enumerate(ids):
+        expected = np.flatnonzero(rows.ids[:, 0] == chosen)
+        found = some.order[some.starts[number] : some.starts[number + 1]]
+        np.testing.assert_array_equal(found, expected)
+    np.testing.assert_array_equal(own.seen, np.unique(rows.ids[:, 0]))
+
+
 @pytest.mark.parametrize("n_codewords", [1, 9])
 def test_products_of_codewords_are_used_where_they_can_be(n_codewords, monkeypatch):
     """Of two tables of codewords; neither for biases, nor for many products, nor exactly."""
