@@ -46,6 +46,13 @@ def seed_codewords(
     penalties : ndarray of float64, shape (n_codewords,)
         What each adds to an ID's loss.
 
+    Notes
+    -----
+    The rounds by the loss do not descend on one objective: an ID is charged ``precision`` for its
+    codeword's length, a codeword is solved for with one ``precision`` in all, not one an ID. As a
+    mean of many it is known better than any of their vectors. Charged for each, codewords shrink
+    and much is lost (``benchmarks/NOTES.md``).
+
     Examples
     --------
     Two kinds of IDs, whose losses are least near -1 and 1:
