@@ -226,7 +226,7 @@ def add_to_clusters(rows, labels, sums):
 def sums_of_clusters(rows, labels, n_clusters):
     """Sum of the rows of each cluster, in float64, and how many they are; see `add_to_clusters`.
 
-    Columns beyond those of the rows are scratch.
+    Columns beyond those of the rows are zeros.
     """
     columns = -(-rows.shape[1] // COLUMNS_AT_ONCE) * COLUMNS_AT_ONCE
     sums, counts = np.zeros((n_clusters, columns)), np.zeros(n_clusters, np.int64)

@@ -12,7 +12,7 @@ from llvmlite import ir
 from numba import njit
 
 from .products import multiply
-from .reassignment import GAUSS_NEWTON, expand_ids, parabolas, sum_by_id
+from .reassignment import GAUSS_NEWTON, accept_moves, expand_ids, parabolas, sum_by_id
 from .registers import (
     FLOAT,
     FLOAT_BYTES,
@@ -279,6 +279,7 @@ def move_pairs(
     )  # fmt: skip
     seen, bounds = np.empty(ROWS_A_BLOCK, np.int64), np.empty(ROWS_A_BLOCK + 1, np.int64)
     movers, wanted = np.empty(ROWS_A_BLOCK, np.int64), np.empty(ROWS_A_BLOCK, np.int64)
+    present = np.empty(ROWS_A_BLOCK, np.int64)
     weights, sums = np.empty(ROWS_A_BLOCK), np.empty(ROWS_A_BLOCK)
     factors = np.array([1.0, 0.5 * damping]).astype(np.float32)
     best, least = np.empty(1, np.int32), np.empty(1, np.float32)
@@ -297,6 +298,7 @@ def move_pairs(
             m, n = 0, 0
             for s in range(count):
                 old = np.int64(assigned[seen[s], chunk])
+                present[s] = old
                 factors[0] = weights[s]
                 least_parabola(
                     table, there, bounds[s], bounds[s + 1], old, firsts, seconds, factors, penalty,
@@ -315,24 +317,12 @@ def move_pairs(
                 loss, curvature, trial[:n], trial_targets[:n], losses[:n], trial_firsts[:n],
                 trial_seconds[:n],
             )  # fmt: skip
-            start = 0
+            moved += accept_moves(
+                movers[:m], wanted, bounds, weights, penalty, margin, losses, trial, trial_firsts,
+                trial_seconds, present, sums, scores, firsts, seconds,
+            )  # fmt: skip
             for r in range(m):
-                s, new = movers[r], wanted[r]
-                begin, end = bounds[s], start + bounds[s + 1] - bounds[s]
-                after = 0.0
-                for i in range(start, end):
-                    after += np.float64(losses[i])
-                old = np.int64(assigned[seen[s], chunk])
-                change = weights[s] * (after - sums[s]) + (penalty[new] - penalty[old])
-                if change < -margin:
-                    assigned[seen[s], chunk] = new
-                    sums[s] = after
-                    for i in range(end - start):
-                        scores[begin + i] = trial[start + i]
-                        firsts[begin + i] = trial_firsts[start + i]
-                        seconds[begin + i] = trial_seconds[start + i]
-                    moved += 1
-                start = end
+                assigned[seen[movers[r]], chunk] = present[movers[r]]
     return moved
 
 

@@ -351,23 +351,54 @@ def move_by_parabolas(
             loss, curvature, trial[:n], trial_labels[:n], losses[:n], trial_firsts[:n],
             trial_seconds[:n],
         )  # fmt: skip
-        n = 0
-        for m in range(count):
-            j, best = movers[m], targets[m]
-            start, stop = bounds[j], bounds[j + 1]
-            old = np.int64(own[j])
-            end = n + stop - start
-            after = 0.0
-            for i in range(n, end):
-                after += np.float64(losses[i])
-            change = weights[j] * (after - sums[j])
-            if change + penalties[chunk, best] - penalties[chunk, old] < -margin:
-                own[j] = best
-                sums[j] = after
-                for i in range(stop - start):
-                    scores[start + i] = trial[n + i]
-                    firsts[start + i] = trial_firsts[n + i]
-                    seconds[start + i] = trial_seconds[n + i]
-                moved += 1
-            n = end
+        moved += accept_moves(
+            movers[:count], targets, bounds, weights, penalties[chunk], margin, losses, trial,
+            trial_firsts, trial_seconds, own, sums, scores, firsts, seconds,
+        )  # fmt: skip
+    return moved
+
+
+@njit(cache=True, nogil=True)
+def accept_moves(
+    movers, targets, bounds, weights, penalties, margin, losses, trial, trial_firsts,
+    trial_seconds, assigned, sums, scores, firsts, seconds,
+):  # fmt: skip
+    """Make the moves that lower the loss and penalty of their IDs by more than ``margin``.
+
+    Parameters
+    ----------
+    movers, targets : (n,)
+        IDs that may move, and where to.
+    bounds, weights, penalties
+        As for `move_by_parabolas`; of one chunk.
+    losses, trial, trial_firsts, trial_seconds
+        Of the rows as they would be, those of one mover after those of another: losses, scores,
+        derivatives.
+    assigned, sums : (ids,), scores, firsts, seconds : (rows,)
+        Codewords and summed losses; those of the rows as they are. Brought up to date.
+
+    Returns
+    -------
+    int
+        Moves made.
+    """
+    moved, begin = 0, 0
+    for m in range(movers.size):
+        j, best = movers[m], targets[m]
+        start, stop = bounds[j], bounds[j + 1]
+        old = np.int64(assigned[j])
+        end = begin + stop - start
+        after = 0.0
+        for i in range(begin, end):
+            after += np.float64(losses[i])
+        change = weights[j] * (after - sums[j])
+        if change + penalties[best] - penalties[old] < -margin:
+            assigned[j] = best
+            sums[j] = after
+            for i in range(stop - start):
+                scores[start + i] = trial[begin + i]
+                firsts[start + i] = trial_firsts[begin + i]
+                seconds[start + i] = trial_seconds[begin + i]
+            moved += 1
+        begin = end
     return moved

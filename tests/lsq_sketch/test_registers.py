@@ -244,6 +244,7 @@ def test_sums_of_clusters_have_the_bits_of_the_twin(n, n_clusters, width, seed):
     expected = np.zeros((n_clusters, width))
     np.add.at(expected, labels, rows.astype(float))
     np.testing.assert_array_equal(sums[:, :width], expected)
+    assert not sums[:, width:].any()  # nothing is read beyond a row
     np.testing.assert_array_equal(counts, np.bincount(labels, minlength=n_clusters))
 
 
