@@ -193,7 +193,7 @@ def _trainer(
 
 
 def _train(trainer: Trainer, checkpoint: Path | None, fallback: Path) -> None:
-    """Train to the end, or end the program with all saved."""
+    """Train to the end, or end the program, with all saved if it can be."""
     out = console()
     out.print(epoch_header(trainer.data.task == "binary"))
     for record in trainer.history:
@@ -208,12 +208,7 @@ def _train(trainer: Trainer, checkpoint: Path | None, fallback: Path) -> None:
             where = f"after epoch {epochs}" if epochs else "in the first epoch"
             if epochs < display.epoch and display.share < 1:
                 where = f"in epoch {display.epoch}, {display.share:.0%} of its rows done"
-            try:
-                if checkpoint is None:
-                    trainer.save(path)
-            except OSError as error:
-                fail(f"stopped {where}, but could not save {path}: {error.strerror}.")
-            message = f"Stopped {where}; saved in {path}. Go on: the same command with --resume."
+            message = _saved(trainer, path, where)
         except OSError as error:
             fail(f"--checkpoint: could not write {path}: {error.strerror}.")
         except ValueError as error:
@@ -223,6 +218,20 @@ def _train(trainer: Trainer, checkpoint: Path | None, fallback: Path) -> None:
         raise typer.Exit(1)
     out.print(escape(message), soft_wrap=True)
     raise typer.Exit(INTERRUPTED)
+
+
+def _saved(trainer: Trainer, path: Path, where: str) -> str:
+    """Save what Ctrl-C has stopped, if it can be gone on from; a line about it."""
+    if trainer.broken_off:
+        line = f"Stopped {where}, by a second Ctrl-C in the middle of its work: not saved."
+        if path.is_file():
+            line += f" Go on from {path}, saved before: the same command with --resume."
+        return line
+    try:
+        trainer.save(path)  # a second Ctrl-C may have ended the writing of --checkpoint
+    except OSError as error:
+        fail(f"stopped {where}, but could not save {path}: {error.strerror}.")
+    return f"Stopped {where}; saved in {path}. Go on: the same command with --resume."
 
 
 def _save(trainer: Trainer, path: Path) -> None:

@@ -514,7 +514,7 @@ def train_cell(
     Raises
     ------
     KeyboardInterrupt
-        After Ctrl-C, with the checkpoint saved.
+        After Ctrl-C, with the checkpoint saved; after a second one, with that of before.
     OSError
         If a file cannot be written.
     """
@@ -527,7 +527,8 @@ def train_cell(
                 checkpoint=checkpoint if len(data.train) >= CHECKPOINT_ROWS else None,
             )
         except KeyboardInterrupt:
-            trainer.save(checkpoint)
+            if not trainer.broken_off:
+                trainer.save(checkpoint)
             raise
     except (ValueError, MemoryError) as error:
         return str(error) or "out of memory"

@@ -208,6 +208,9 @@ class Trainer:
         the rows of data and the second copy of the parameters that ``keep="best"`` takes.
     finished : bool
         Whether there is nothing left to do.
+    broken_off : bool
+        Whether a second Ctrl-C or an error ended it in the middle of a block or between two
+        epochs: it is then in no state to go on from, and is not saved.
     about : dict
         Anything else to keep in checkpoints that JSON can hold; empty unless set.
 
@@ -272,6 +275,7 @@ class Trainer:
         self.history: list[EpochRecord] = []
         self.best: EpochRecord | None = None
         self.stopped_early = False
+        self.broken_off = False
         self.about: dict[str, Any] = {}
         self._random = generator(self.options.seed)
         self._epoch_seed = self._draw_seed()
@@ -322,7 +326,7 @@ class Trainer:
         ------
         KeyboardInterrupt
             After Ctrl-C: the block at hand has been finished and the checkpoint saved. A second
-            Ctrl-C interrupts at once.
+            Ctrl-C interrupts at once, and leaves the checkpoint as it was (see ``broken_off``).
         OSError
             If the checkpoint cannot be written.
         """
@@ -330,13 +334,21 @@ class Trainer:
             while not self.finished:
                 self._train_epoch(interrupted, on_progress)
                 if self._rows_done == len(self.data.train):
-                    self._end_epoch(on_epoch)
+                    with self._whole_or_broken_off():
+                        self._end_epoch(on_epoch)
                 if checkpoint is not None:
                     self.save(checkpoint)
                 if interrupted.is_set():
                     raise KeyboardInterrupt
         if self.options.keep == "best" and self._best_arrays:
             restore_model(self.model, self._best_arrays)
+
+    @contextmanager
+    def _whole_or_broken_off(self) -> Iterator[None]:
+        """Work in the middle of which there is no state to save."""
+        self.broken_off = True
+        yield
+        self.broken_off = False
 
     def _train_epoch(
         self, interrupted: threading.Event, on_progress: Callable[[Progress], None] | None
@@ -345,11 +357,12 @@ class Trainer:
         total, before = len(self.data.train), self._rows_done
         self._seconds = 0.0
         for rows in self.blocks(skip=self._rows_done):
-            started = time.perf_counter()
-            loss = self.learner.train_block(self.workspace, rows.ids, rows.dense, rows.labels)
-            self._seconds += time.perf_counter() - started
-            self._loss_sum += loss
-            self._rows_done += len(rows)
+            with self._whole_or_broken_off():
+                started = time.perf_counter()
+                loss = self.learner.train_block(self.workspace, rows.ids, rows.dense, rows.labels)
+                self._seconds += time.perf_counter() - started
+                self._loss_sum += loss
+                self._rows_done += len(rows)
             self._speed = (self._rows_done - before) / max(self._seconds, 1e-9)
             if on_progress is not None:
                 mean = self._loss_sum / self._rows_done
@@ -480,9 +493,16 @@ class Trainer:
 
         Raises
         ------
+        CheckpointError
+            If training was broken off.
         OSError
             If it cannot be written.
         """
+        if self.broken_off:
+            raise CheckpointError(
+                f"{path} is not written: training was broken off in the middle of its work. "
+                f"Resume from the checkpoint before, or train anew."
+            )
         arrays = {f"now/{name}": array for name, array in model_arrays(self.model).items()}
         arrays |= {f"best/{name}": array for name, array in self._best_arrays.items()}
         if self.learner is not self.model:

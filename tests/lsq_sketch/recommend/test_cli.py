@@ -222,14 +222,15 @@ def test_training_that_diverges_is_one_line_and_status_1(call):
 # ------------------------------------------------------------------ stop and go on
 
 
-def stop_after(monkeypatch, epoch):
+def stop_after(monkeypatch, epoch, times=1):
     """Sends Ctrl-C when the line of an epoch is printed."""
     line = display.TrainingDisplay.line
 
     def stopped(self, record):
         line(self, record)
         if record.epoch == epoch:
-            os.kill(os.getpid(), signal.SIGINT)
+            for _ in range(times):
+                os.kill(os.getpid(), signal.SIGINT)
 
     monkeypatch.setattr(display.TrainingDisplay, "line", stopped)
 
@@ -254,6 +255,23 @@ def test_ctrl_c_saves_and_resume_gives_the_same_bits(call, tmp_path, monkeypatch
     assert timeless(read(tmp_path / "parts.json")) == timeless(read(tmp_path / "whole.json"))
     assert (tmp_path / "parts.npz").read_bytes() == (tmp_path / "whole.npz").read_bytes()
     assert path.exists() == bool(checkpoint)
+
+
+def test_a_second_ctrl_c_saves_nothing_that_cannot_be_gone_on_from(call, tmp_path, monkeypatch):
+    words = ("train", *SMALL, "--epochs", 6, "--no-baseline")
+    call(*words, "--save", "whole.npz")
+    with monkeypatch.context() as patch:
+        stop_after(patch, 3, times=2)
+        status, out, _ = call(*words)
+        assert status == 130
+        assert out.endswith("by a second Ctrl-C in the middle of its work: not saved.\n")
+        assert list(tmp_path.iterdir()) == [tmp_path / "whole.npz"]
+        status, out, _ = call(*words, "--checkpoint", "state")
+        assert status == 130
+        assert "not saved. Go on from state, saved before: the same command" in out
+    status, _, _ = call(*words, "--checkpoint", "state", "--resume", "--save", "parts.npz")
+    assert status == 0
+    assert (tmp_path / "parts.npz").read_bytes() == (tmp_path / "whole.npz").read_bytes()
 
 
 def test_a_finished_checkpoint_can_train_for_more_epochs(call, tmp_path):

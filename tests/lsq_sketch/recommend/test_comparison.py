@@ -235,6 +235,19 @@ def test_ctrl_c_in_a_cell_saves_its_state_which_goes_on_to_the_same_bits(tmp_pat
     assert resumed.rows == compare(small, tmp_path / "b").rows
 
 
+def test_a_second_ctrl_c_leaves_no_checkpoint_that_cannot_be_gone_on_from(tmp_path):
+    small = grid(("cce",), (8,), (1,))
+    (path,) = cell_paths(small, tmp_path / "a", SOURCE.load())
+
+    def stop(name, record):
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    assert compare(small, tmp_path / "a", on_epoch=stop).interrupted
+    assert not path.with_suffix(".checkpoint").exists()
+    assert compare(small, tmp_path / "a").rows == compare(small, tmp_path / "b").rows
+
+
 def test_a_damaged_checkpoint_is_trained_anew(tmp_path):
     small = grid(("hash",), (4,), (1,))
     expected = compare(small, tmp_path / "a").rows

@@ -92,6 +92,43 @@ def test_resumed_to_the_same_bits(method, optimizer, at, tmp_path, monkeypatch):
     assert state(again) == state(whole)
 
 
+def ctrl_c_twice(*ignored):
+    os.kill(os.getpid(), signal.SIGINT)
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+@pytest.mark.parametrize("where", ["in a block", "between epochs"])
+def test_a_second_ctrl_c_leaves_the_checkpoint_as_it_was(where, tmp_path):
+    """It comes in the middle of work: what there is then is no state to go on from."""
+    data = random_data()
+    whole = trainer_of("cce", data)
+    whole.run()
+    path = tmp_path / "state.npz"
+    stopped = trainer_of("cce", data)
+    work = stopped.model.train_block
+
+    def train_block(*arguments):
+        loss = work(*arguments)
+        if where == "in a block" and len(stopped.history) == 2:
+            ctrl_c_twice()
+        return loss
+
+    def on_epoch(record):
+        if where == "between epochs" and record.epoch == 3:
+            ctrl_c_twice()
+
+    stopped.model.train_block = train_block
+    with pytest.raises(KeyboardInterrupt):
+        stopped.run(on_epoch=on_epoch, checkpoint=path)
+    assert stopped.broken_off
+    with pytest.raises(CheckpointError, match="not written: training was broken off"):
+        stopped.save(path)
+    resumed = Trainer.resume(path, data)
+    assert len(resumed.history) == 2
+    resumed.run()
+    assert state(resumed) == state(whole)
+
+
 def test_a_longer_run_from_a_checkpoint(tmp_path):
     data = random_data()
     options = replace(OPTIONS, keep="last")
