@@ -130,8 +130,8 @@ class Comparison:
         ValueError
             Which says what does not fit.
         """
-        Trainer(replace(self.base, params_per_dim=1, method=MethodChoice.parse("hash")).make_model(
-            data), data)  # fmt: skip
+        smallest = replace(self.base, params_per_dim=1, method=MethodChoice.parse("hash"))
+        Trainer(smallest.make_model(data), data, options=self.base.training)
         for method in self.methods:
             for size in self.sizes:
                 cardinality = min(max(data.cardinalities), 2 * size + 1)

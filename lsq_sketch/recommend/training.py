@@ -217,7 +217,7 @@ class Trainer:
     Raises
     ------
     TypeError, ValueError
-        If model, data and options do not fit together.
+        If model, data and options do not fit together. In `run`, if training diverges.
 
     Notes
     -----
@@ -259,12 +259,19 @@ class Trainer:
                 f"{data.name} has real labels, but the model has logistic loss; expected labels "
                 f'0 and 1. Choose loss="squared".'
             )
-        if len(data.train) == 0:
-            raise ValueError(f"{data.name} has no training rows; expected at least one.")
+        for part, rows in (("training", data.train), ("validation", data.validation)):
+            if len(rows) == 0:
+                raise ValueError(f"{data.name} has no {part} rows; expected at least one.")
         self.model = model
         self.data = data
         self.optimizer = Adam() if optimizer is None else optimizer
         self.options = TrainingOptions() if options is None else options
+        labels = data.validation.labels
+        if self.options.monitor == "auc" and labels.min() == labels.max():
+            raise ValueError(
+                f"monitor is auc, but the {len(labels)} validation rows of {data.name} have one "
+                f"label only; expected both. Monitor the loss."
+            )
         self.learner = model
         if compresses_trained(model):
             # starting values of a stream of its own
@@ -431,11 +438,15 @@ class Trainer:
             part = slice(start, stop)
             scores[part] = model.scores(validation.ids[part], validation.dense[part])
         labels = np.asarray(validation.labels)
+        train_loss = self._loss_sum / len(self.data.train)
+        validation_loss = model.mean_loss(scores, labels)
+        if not np.isfinite([train_loss, validation_loss]).all():
+            raise ValueError("the loss is NaN or infinity: training has diverged. Lower the rate.")
         auc = area_under_curve(labels, scores) if self.data.task == "binary" else None
         return EpochRecord(
             epoch=len(self.history) + 1,
-            train_loss=self._loss_sum / len(self.data.train),
-            validation_loss=model.mean_loss(scores, labels),
+            train_loss=train_loss,
+            validation_loss=validation_loss,
             auc=auc,
             learning_rate=self.workspace.rate,
             rows_per_second=self._speed,

@@ -209,11 +209,15 @@ def test_clicks_with_categories_that_were_not_there(call, tmp_path, monkeypatch)
     assert "--skip-bad" not in err
 
 
-def test_training_that_diverges_is_one_line_and_status_1(call):
-    words = ("--optimizer", "sgd", "--learning-rate", 1e30)
+@pytest.mark.parametrize("task", ["binary", "regression"])
+def test_training_that_diverges_is_one_line_and_status_1(call, tmp_path, task):
+    rows = [f"{n % 7},{n % 5},{n % 3 * 2 + 1}" for n in range(200)]
+    (tmp_path / "ratings.csv").write_text("\n".join(rows))
+    words = ("--task", task, "--optimizer", "sgd", "--learning-rate", 1e30, "--method", "full")
     with np.errstate(all="ignore"):
-        status, _, err = call("train", *SMALL, *words)
+        status, _, err = call("train", "--data", "ratings.csv", "--json", "found.json", *words)
     assert status == 1
+    assert not (tmp_path / "found.json").exists()
     assert err.startswith("lsq-sketch: ")
     assert "NaN" in err
     assert len(err.splitlines()) == 1

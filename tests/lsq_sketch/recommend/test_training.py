@@ -204,6 +204,13 @@ def test_the_learning_rate_drops_on_a_plateau():
     assert rates[-1] < 0.1
 
 
+def test_training_that_diverges_is_an_error_whatever_the_labels():
+    data = random_data(task="regression")
+    trainer = trainer_of("full", data, Sgd(1e30), name="matrix-factorization")
+    with np.errstate(all="ignore"), pytest.raises(ValueError, match="training has diverged"):
+        trainer.run()
+
+
 def test_progress_and_records():
     data = random_data()
     seen, records = [], []
@@ -323,6 +330,12 @@ def test_errors():
         trainer_of("full", real)
     with pytest.raises(ValueError, match="no training rows"):
         trainer_of("full", data.subset(slice(0, 0)))
+    nothing = replace(data, validation=data.validation.subset([]))
+    with pytest.raises(ValueError, match="no validation rows; expected at least one"):
+        trainer_of("full", nothing)
+    ones = replace(data, validation=data.validation.subset(data.validation.labels == 1))
+    with pytest.raises(ValueError, match=r"monitor is auc, but .* one label only; expected both"):
+        trainer_of("full", ones, options=replace(OPTIONS, monitor="auc"))
     with pytest.raises(TypeError, match="data must be a Dataset, got int"):
         Trainer(model, 3)
     for settings, message in (
