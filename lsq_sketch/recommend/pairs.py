@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,9 +13,9 @@ import numpy as np
 from ..errors import DataError
 from ..threads import row_chunks
 from .data import Buckets, text
+from .data.ratings import SEPARATORS
 from .models import Model
 
-SEPARATORS = ("::", "\t", ",")
 ROWS_AT_ONCE = 1 << 16
 UNKNOWN = -1
 
@@ -88,8 +87,9 @@ def read_rows(
     ----------
     path : Path
         A row a line: the value of each field, then the dense features. Separated by ``::``, tabs
-        or commas, whichever of these the first line has. A first line is a header if it begins
-        with the name of the first field, as in ``userId,movieId``, and has no digit.
+        or commas, whichever of these the first line has; columns are read as those of ratings
+        are. A first line is a header if it begins with the name of the first field, as in
+        ``userId,movieId``, has no digit, and none of its words is a value of its field.
     encoder : Encoder
     field_names : sequence of str
     n_dense : int
@@ -106,19 +106,19 @@ def read_rows(
     """
     n_fields = len(field_names)
     lines = _lines(path)
-    first = text.first_line(path).decode("utf-8", "surrogateescape")
-    separator = next((mark for mark in SEPARATORS if mark in first), ",")
+    first = text.first_line(path)
+    separator = next((mark for mark in SEPARATORS if mark in first), b",")
     while numbered := list(islice(lines, ROWS_AT_ONCE)):
         values, dense = [], []
         for number, line in numbered:
-            words = _split(line, separator)
-            if line.rstrip("\r ") == first and _is_header(words, field_names[0]):
+            words = [_decoded(word) for word in text.columns(line, separator)]
+            if line == first and _is_header(words, field_names[0], encoder):
                 continue
             if len(words) != n_fields + n_dense:
                 wanted = ", ".join(field_names) + (f" and {n_dense} number(s)" if n_dense else "")
                 raise DataError(
                     f"{path}:{number}: malformed line: {len(words)} column(s), expected "
-                    f"{n_fields + n_dense}: {wanted}. Got {line[:80]!r}."
+                    f"{n_fields + n_dense}: {wanted}. Got {_decoded(line)[:80]!r}."
                 )
             values.append(words[:n_fields])
             dense.append([_number(word, path, number) for word in words[n_fields:]])
@@ -150,24 +150,24 @@ def read_clicks(path: Path, buckets: Buckets) -> Iterator[Rows]:
             yield Rows(values[start:stop], ids[start:stop].astype(np.int64), dense[start:stop])
 
 
-def _lines(path: Path) -> Iterator[tuple[int, str]]:
+def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
     """Lines that are not blank, with their numbers."""
     for start, block in text.blocks(path):
         for number, line in enumerate(block.split(b"\n"), start):
             if line.strip():
-                yield number, line.rstrip(b"\r").decode("utf-8", "surrogateescape")
+                yield number, line.rstrip(b"\r ")
 
 
-def _split(line: str, separator: str) -> list[str]:
-    if separator != ",":
-        return [word.strip() for word in line.split(separator)]
-    return [word.strip() for word in next(csv.reader([line]))]
+def _decoded(word: bytes) -> str:
+    return word.decode("utf-8", "surrogateescape")
 
 
-def _is_header(words: Sequence[str], name: str) -> bool:
-    joined = "".join(words).lower()
-    return words[0].lower().startswith(name.partition("_")[0]) and not any(
-        mark.isdigit() for mark in joined
+def _is_header(words: Sequence[str], name: str, encoder: Encoder) -> bool:
+    known = [encoder.id(f, word) for f, word in enumerate(words[: len(encoder.cardinalities)])]
+    return (
+        words[0].lower().startswith(name.partition("_")[0])
+        and not any(mark.isdigit() for word in words for mark in word)
+        and set(known) == {UNKNOWN}
     )
 
 

@@ -236,7 +236,7 @@ def read_ratings(path: str | Path, *, skip_bad: bool = False) -> Ratings:
     path = Path(path)
     first = text.first_line(path)
     separator = next((mark for mark in SEPARATORS if mark in first), None)
-    columns = _split(first, separator)
+    columns = [first] if separator is None else text.columns(first, separator)
     if b"\0" in first:
         raise DataError(
             f"{path}: not a text file (it begins with {first[:8]!r}, and has zero bytes). Expected "
@@ -292,18 +292,6 @@ def read_ratings(path: str | Path, *, skip_bad: bool = False) -> Ratings:
         (users.vocabulary(), items.vocabulary()),
         skipped,
     )
-
-
-def _split(line: bytes, separator: bytes | None) -> list[bytes]:
-    """Columns of the first line, as the kernel would split them."""
-    if separator is None:
-        return [line]
-    buffer = np.frombuffer(line, np.uint8)
-    bounds = np.zeros((64, 2), np.int64)
-    n = kernels.fields_of_line(
-        buffer, 0, buffer.size, separator[0], len(separator), separator == b",", bounds
-    )
-    return [line[a:b] for a, b in bounds[: max(n, 0)]] if n >= 0 else [line]
 
 
 def _check_header(path: Path, columns: list[bytes]) -> None:

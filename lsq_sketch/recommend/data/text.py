@@ -157,6 +157,33 @@ def first_line(path: Path) -> bytes:
     raise DataError(f"{path}: the file is empty; expected one interaction a line.")
 
 
+def columns(line: bytes, separator: bytes) -> list[bytes]:
+    """The columns of a line, without spaces around them or, where commas separate, their quotes.
+
+    Parameters
+    ----------
+    line : bytes
+        Not empty, without its newline.
+    separator : bytes
+
+    Returns
+    -------
+    list of bytes
+        The whole line if a quoted field does not end with a quote.
+
+    Examples
+    --------
+    >>> columns(b'7, "a, b"', b",")
+    [b'7', b'a, b']
+    """
+    bounds = np.empty((line.count(separator) + 1, 2), np.int64)
+    buffer = np.frombuffer(line, np.uint8)
+    n = kernels.fields_of_line(
+        buffer, 0, buffer.size, separator[0], len(separator), separator == b",", bounds
+    )
+    return [line[a:b] for a, b in bounds[:n].tolist()] if n >= 0 else [line]
+
+
 def check_lines(
     path: Path,
     number: int,

@@ -401,6 +401,21 @@ def test_an_unknown_value_has_the_mean_vector_and_a_warning_or_is_an_error(call,
     assert not (folder / "s.csv").exists()
 
 
+def test_pairs_are_read_as_ratings_are(call, tmp_path):
+    """Quotes after a space, spaces in quotes, a first user whose name begins with "user"."""
+    rows = ['user b, "film, A",5', 'user b," film B ",1', 'eve,"film, A",1', 'eve," film B ",4']
+    (tmp_path / "ratings.csv").write_text("\n".join(rows * 5))
+    words = ("--dim", 2, "--epochs", 1, "--method", "full", "--no-baseline", "--save", "m.npz")
+    assert call("train", "--data", "ratings.csv", *words)[0] == 0
+    model, about = load_model(tmp_path / "m.npz")
+    assert about["vocabularies"] == [["user b", "eve"], ["film, A", " film B "]]
+    (tmp_path / "pairs").write_text("\n".join(row.rpartition(",")[0] for row in rows))
+    status, out, err = call("predict", "m.npz", "--pairs", "pairs")
+    assert (status, err) == (0, "")
+    expected = model.predict([[0, 0], [0, 1], [1, 0], [1, 1]])
+    np.testing.assert_allclose(scores(out), expected, rtol=1e-5)
+
+
 def test_data_without_names_are_scored_by_id(call, tmp_path):
     call("train", *SMALL, "--epochs", 1, "--no-baseline", "--save", "m.npz")
     model, _ = load_model(tmp_path / "m.npz")
@@ -439,6 +454,9 @@ def test_dense_features_follow_the_fields(call, tmp_path, monkeypatch):
         ("a,b\n1\n", "pairs:2: malformed line: 1 column(s), expected 2: user, item. Got '1'"),
         ("", "the file is empty"),
         ("user,item\n", "there are no rows to score; expected user, item, a row a line"),
+        ("a,b\rc,d\re,f", "pairs:1: malformed line: 4 column(s), expected 2: user, item."),
+        ('a,b\na,"b\n', "pairs:2: malformed line: 1 column(s), expected 2: user, item."),
+        ("a," + "b" * 200_000 + ",c\n", "pairs:1: malformed line: 3 column(s), expected 2"),
     ],
 )
 def test_malformed_pairs(call, saved, text, message):
