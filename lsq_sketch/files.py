@@ -15,7 +15,8 @@ def replacing(path: Path) -> Iterator[Path]:
     Parameters
     ----------
     path : Path
-        Its folder exists.
+        Its folder exists. Of a symbolic link the file it stands for is replaced; what is no file,
+        such as ``/dev/stdout``, is given as it is, to be written to.
 
     Raises
     ------
@@ -31,6 +32,10 @@ def replacing(path: Path) -> Iterator[Path]:
     ...     (Path(folder) / "a.txt").read_text()
     'whole'
     """
+    path = path.resolve()
+    if path.exists() and not path.is_file():
+        yield path
+        return
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         yield temporary

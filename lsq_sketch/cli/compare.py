@@ -49,7 +49,7 @@ def compare_command(
         typer.Option(
             min=1,
             metavar="N...",
-            help="Trained parameters for each column of each table. [default: 16 64 256 1024]",
+            help="Trained parameters for each column of each table. \\[default: 16 64 256 1024]",
             rich_help_panel=MODEL,
         ),
     ] = None,
@@ -84,7 +84,7 @@ def compare_command(
     out: Annotated[
         Path | None,
         typer.Option(
-            help="Folder for the files. [default: output/comparison/DATA-MODEL]",
+            help="Folder for the files. \\[default: output/comparison/DATA-MODEL]",
             rich_help_panel=OUTPUT,
         ),
     ] = None,

@@ -41,23 +41,23 @@ def plan_command(
     eps: Annotated[
         list[float] | None,
         typer.Option(
-            "--eps", help="Wanted excess relative to e_0: --eps 1e-2 1e-3. [default: 0.001]"
+            "--eps", help="Wanted excess relative to e_0: --eps 1e-2 1e-3. \\[default: 0.001]"
         ),
     ] = None,
     noise: Annotated[
         list[str] | None,
-        typer.Option(help="gaussian, whitened, count-sketch. [default: all three]"),
+        typer.Option(help="gaussian, whitened, count-sketch. \\[default: all three]"),
     ] = None,
     d2: Annotated[
-        int | None, typer.Option(min=1, help="Targets, where Y is not given. [default: 1]")
+        int | None, typer.Option(min=1, help="Targets, where Y is not given. \\[default: 1]")
     ] = None,
     d1: Annotated[
         int | None,
-        typer.Option(min=1, help="Columns of X, with --spectrum. [default: as many as values]"),
+        typer.Option(min=1, help="Columns of X, with --spectrum. \\[default: as many as values]"),
     ] = None,
     assume: Annotated[
         list[str] | None,
-        typer.Option(help="Targets to assume without Y: worst, random. [default: both]"),
+        typer.Option(help="Targets to assume without Y: worst, random. \\[default: both]"),
     ] = None,
     trials: Annotated[int, typer.Option(min=2, help="Runs of a simulation, at most.")] = TRIALS,
     budget: Annotated[

@@ -50,6 +50,12 @@ def test_explain_prints_every_heading():
     assert "true twin is dense-rate" in call("explain", "false-dense-rate-by-dimension").stdout
 
 
+def test_help_tells_defaults_that_are_lists_or_depend_on_others():
+    out = call("plan", "--help", COLUMNS="150").stdout
+    for default in ("0.001", "all three", "1", "as many as values", "both"):
+        assert f"[default: {default}]" in out
+
+
 @pytest.mark.compiled
 def test_the_quick_profile_confirms_everything_on_synthetic_and_real_problems(tmp_path):
     """Chance that a true claim is refuted here: at most 0.01, once: the seed is fixed."""

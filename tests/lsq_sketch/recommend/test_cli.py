@@ -660,6 +660,13 @@ def test_help_has_examples(call, command):
     assert f"lsq-sketch {command} " in out
 
 
+def test_help_tells_defaults_that_are_lists_or_depend_on_others(call, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "150")
+    out = call("compare", "--help")[1]
+    assert "[default: 16 64 256 1024]" in out
+    assert "[default: output/comparison/DATA-MODEL]" in out
+
+
 def test_help_and_version(call):
     status, out, _ = call()
     assert status == 0
