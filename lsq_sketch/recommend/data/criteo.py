@@ -106,8 +106,9 @@ class Buckets:
         """
         labelled = text.first_line(path).count(b"\t") != N_COLUMNS - 2
         lookup = self.lookup()
+        label = rb"(?m)^[^\t\r\n]*\t" if labelled else rb"(?m)^(?=[^\r\n])"
         for number, block in text.blocks(path):
-            full = block if labelled else re.sub(rb"(?m)^(?=[^\r\n])", b"0\t", block)
+            full = re.sub(label, b"0\t", block)
             _, dense, ids, reasons = _parse(full, self.number)
             columns = N_COLUMNS if labelled else N_COLUMNS - 1
             text.check_lines(path, number, block, reasons, columns, False, "or leave it out")

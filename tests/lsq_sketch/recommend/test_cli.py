@@ -176,7 +176,8 @@ def test_clicks_in_the_format_of_criteo(call, tmp_path, monkeypatch):
     rows = load("criteo:train.txt").validation
     expected = model.predict(rows.ids, rows.dense)
     unlabelled = "\r\n".join(line[2:] for line in ["", *lines[180:]])
-    for text in ("\n".join(lines[180:]), unlabelled):
+    unknown = "\n".join("?" + line[1:] for line in lines[180:])
+    for text in ("\n".join(lines[180:]), unlabelled, unknown):
         (tmp_path / "rows").write_text(text)
         status, out, err = call("predict", "m.npz", "--pairs", "rows")
         header, *found = csv.reader(io.StringIO(out))
