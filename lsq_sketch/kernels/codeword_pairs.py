@@ -280,7 +280,9 @@ def move_pairs(
     seen, bounds = np.empty(ROWS_A_BLOCK, np.int64), np.empty(ROWS_A_BLOCK + 1, np.int64)
     movers, wanted = np.empty(ROWS_A_BLOCK, np.int64), np.empty(ROWS_A_BLOCK, np.int64)
     present = np.empty(ROWS_A_BLOCK, np.int64)
-    weights, sums = np.empty(ROWS_A_BLOCK), np.empty(ROWS_A_BLOCK)
+    weights, sums, charges = (
+        np.empty(ROWS_A_BLOCK), np.empty(ROWS_A_BLOCK), np.empty(ROWS_A_BLOCK),
+    )  # fmt: skip
     factors = np.array([1.0, 0.5 * damping]).astype(np.float32)
     best, least = np.empty(1, np.int32), np.empty(1, np.float32)
     moved = 0
@@ -308,6 +310,7 @@ def move_pairs(
                     continue
                 new = np.int64(best[0])
                 movers[m], wanted[m] = s, new
+                charges[m] = np.float64(penalty[new]) - np.float64(penalty[old])
                 m += 1
                 for i in range(bounds[s], bounds[s + 1]):
                     trial[n] = scores[i] + (flat[there[i] + new] - flat[there[i] + old])
@@ -318,7 +321,7 @@ def move_pairs(
                 trial_seconds[:n],
             )  # fmt: skip
             moved += accept_moves(
-                movers[:m], wanted, bounds, weights, penalty, margin, losses, trial, trial_firsts,
+                movers[:m], wanted, bounds, weights, charges, margin, losses, trial, trial_firsts,
                 trial_seconds, present, sums, scores, firsts, seconds,
             )  # fmt: skip
             for r in range(m):
@@ -330,7 +333,7 @@ def move_pairs(
 def expand_pairs(
     order, starts, first, stop, most, weight, ids, labels, own_biases, other_biases, field, loss,
     damping, chunk, products, own_codewords, other_codewords, assigned, others, places, scratch,
-    slopes, out,
+    slopes, out, curvatures,
 ):  # fmt: skip
     """Coefficients of IDs' parabolas in one chunk, ``out`` (ids, features); see `expand_ids`.
 
@@ -369,5 +372,5 @@ def expand_pairs(
             present[s] = assigned[seen[s], chunk]
         expand_ids(
             slopes, firsts, seconds, bounds, weights, damping, 0, own_codewords, present,
-            np.arange(count), out[before:first],
+            np.arange(count), out[before:first], curvatures[before:first],
         )  # fmt: skip

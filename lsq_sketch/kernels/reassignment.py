@@ -21,6 +21,9 @@ FACTORS_A_LOGARITHM = 512
 ROWS_A_BLOCK = 512
 """Rows whose two vectors stay in the cache."""
 
+SCRATCH = 7
+"""Numbers kept of each row while IDs move."""
+
 
 @njit(cache=True, nogil=True)
 def sort_by_id(ids, cardinality):
@@ -244,13 +247,15 @@ def expand_codewords(codewords, expanded):
 
 @njit(cache=True, nogil=True, fastmath={"contract"})
 def expand_ids(
-    slopes, firsts, seconds, bounds, weights, damping, chunk, codewords, assigned, chosen, out
+    slopes, firsts, seconds, bounds, weights, damping, chunk, codewords, assigned, chosen, out,
+    curvatures,
 ):  # fmt: skip
     """Coefficients of the ``chosen`` IDs' parabolas in the codeword, a constant left out.
 
     The summed loss of the ID's rows to second order around where it is: with gradient ``g`` and
     curvature ``H`` in the chunk's columns, ``(g - H m)'c + c'Hc / 2`` for codeword ``c``, ``m``
-    the present one. ``damping`` multiplies ``H``. ``out`` is (chosen, features).
+    the present one. ``damping`` multiplies ``H``. ``out`` is (chosen, features), ``curvatures``
+    (chosen,): the sum of those of the ID's rows, of which ``H`` is made, by their scores.
     """
     width = codewords.shape[1]
     first = chunk * width
@@ -280,6 +285,10 @@ def expand_ids(
             H[a, a] *= np.float32(0.5)
         for f in range(kept.size):
             out[s, f] = damped * flat[kept[f]]
+        curvature = np.float32(0)
+        for i in range(bounds[j], bounds[j + 1]):
+            curvature += seconds[i]
+        curvatures[s] = damped * curvature
 
 
 @njit(cache=True, nogil=True)
@@ -303,7 +312,7 @@ def move_by_parabolas(
         Of all chunks; `expand_codewords` makes the second.
     assigned : (ids, chunks)
         Changed in place. IDs without rows stay.
-    scratch : (7, rows), of_ids : (ids, features)
+    scratch : (`SCRATCH`, rows), of_ids : (ids, features)
         Overwritten: memory is the caller's, who can count it.
 
     Returns
@@ -312,65 +321,90 @@ def move_by_parabolas(
         Assignments that have changed.
     """
     seen = np.flatnonzero(bounds[1:] > bounds[:-1])
-    width = codebook.shape[2]
-    step = np.empty(width, np.float32)
-    losses, firsts, seconds = scratch[0], scratch[1], scratch[2]
-    trial, trial_labels = scratch[3], scratch[4]
-    trial_firsts, trial_seconds = scratch[5], scratch[6]
-    parabolas(loss, curvature, scores, labels, losses, firsts, seconds)
     sums = np.empty(weights.size)
-    sum_by_id(losses, bounds, sums)
-    of_seen, wanted = of_ids[: seen.size], np.empty(seen.size, np.int64)
-    movers, targets = np.empty(seen.size, np.int64), np.empty(seen.size, np.int64)
+    begin_moves(loss, curvature, scores, labels, bounds, scratch, sums)
+    of_seen, curvatures = of_ids[: seen.size], np.empty(seen.size, np.float32)
+    wanted = np.empty(seen.size, np.int64)
+    movers, charges = np.empty(seen.size, np.int64), np.empty(seen.size)
     moved = 0
     for chunk in chunks:
-        first, codewords = chunk * width, codebook[chunk]
-        own = assigned[:, chunk]
+        codewords, penalty, own = codebook[chunk], penalties[chunk], assigned[:, chunk]
         expand_ids(
-            slopes, firsts, seconds, bounds, weights, damping, chunk, codewords, own, seen, of_seen
-        )
+            slopes, scratch[1], scratch[2], bounds, weights, damping, chunk, codewords, own, seen,
+            of_seen, curvatures,
+        )  # fmt: skip
         first_least(
-            of_seen, np.float32(1), expanded[chunk], penalties[chunk].astype(np.float32), 0,
-            seen.size, wanted,
+            of_seen, np.float32(1), expanded[chunk], penalty.astype(np.float32), 0, seen.size,
+            wanted,
         )  # fmt: skip
-        count, n = 0, 0
+        count = 0
         for s in range(seen.size):
-            j = seen[s]
-            old, best = np.int64(own[j]), wanted[s]
-            if best == old:
-                continue
-            movers[count], targets[count] = j, best
-            count += 1
-            for c in range(width):
-                step[c] = codewords[best, c] - codewords[old, c]
-            for i in range(bounds[j], bounds[j + 1]):
-                trial[n] = scores[i] + dot(slopes[i, first : first + width], step, width)
-                trial_labels[n] = labels[i]
-                n += 1
-        parabolas(
-            loss, curvature, trial[:n], trial_labels[:n], losses[:n], trial_firsts[:n],
-            trial_seconds[:n],
-        )  # fmt: skip
-        moved += accept_moves(
-            movers[:count], targets, bounds, weights, penalties[chunk], margin, losses, trial,
-            trial_firsts, trial_seconds, own, sums, scores, firsts, seconds,
+            old, best = np.int64(own[seen[s]]), wanted[s]
+            if best != old:
+                movers[count], wanted[count] = seen[s], best
+                charges[count] = penalty[best] - penalty[old]
+                count += 1
+        moved += make_moves(
+            slopes, scores, labels, bounds, weights, loss, curvature, chunk, codewords,
+            movers[:count], wanted, charges, margin, own, scratch, sums,
         )  # fmt: skip
     return moved
 
 
 @njit(cache=True, nogil=True)
+def begin_moves(loss, curvature, scores, labels, bounds, scratch, sums):
+    """Losses, slopes and curvatures of rows as they are; summed losses of their IDs."""
+    losses, firsts, seconds = scratch[0], scratch[1], scratch[2]
+    parabolas(loss, curvature, scores, labels, losses, firsts, seconds)
+    sum_by_id(losses, bounds, sums)
+
+
+@njit(cache=True, nogil=True)
+def make_moves(
+    slopes, scores, labels, bounds, weights, loss, curvature, chunk, codewords, movers, targets,
+    charges, margin, assigned, scratch, sums,
+):  # fmt: skip
+    """Move IDs in one chunk where that lowers their loss and charge; see `accept_moves`."""
+    width = codewords.shape[1]
+    first = chunk * width
+    step = np.empty(width, np.float32)
+    losses, firsts, seconds = scratch[0], scratch[1], scratch[2]
+    trial, trial_labels = scratch[3], scratch[4]
+    trial_firsts, trial_seconds = scratch[5], scratch[6]
+    n = 0
+    for m in range(movers.size):
+        j = movers[m]
+        for c in range(width):
+            step[c] = codewords[targets[m], c] - codewords[assigned[j], c]
+        for i in range(bounds[j], bounds[j + 1]):
+            trial[n] = scores[i] + dot(slopes[i, first : first + width], step, width)
+            trial_labels[n] = labels[i]
+            n += 1
+    parabolas(
+        loss, curvature, trial[:n], trial_labels[:n], losses[:n], trial_firsts[:n],
+        trial_seconds[:n],
+    )  # fmt: skip
+    return accept_moves(
+        movers, targets, bounds, weights, charges, margin, losses, trial, trial_firsts,
+        trial_seconds, assigned, sums, scores, firsts, seconds,
+    )  # fmt: skip
+
+
+@njit(cache=True, nogil=True)
 def accept_moves(
-    movers, targets, bounds, weights, penalties, margin, losses, trial, trial_firsts,
+    movers, targets, bounds, weights, charges, margin, losses, trial, trial_firsts,
     trial_seconds, assigned, sums, scores, firsts, seconds,
 ):  # fmt: skip
-    """Make the moves that lower the loss and penalty of their IDs by more than ``margin``.
+    """Make the moves that lower the loss of their IDs and what is charged by more than ``margin``.
 
     Parameters
     ----------
     movers, targets : (n,)
         IDs that may move, and where to.
-    bounds, weights, penalties
-        As for `move_by_parabolas`; of one chunk.
+    bounds, weights
+        As for `move_by_parabolas`.
+    charges : (n,)
+        Added to the change of each mover's summed loss.
     losses, trial, trial_firsts, trial_seconds
         Of the rows as they would be, those of one mover after those of another: losses, scores,
         derivatives.
@@ -386,13 +420,12 @@ def accept_moves(
     for m in range(movers.size):
         j, best = movers[m], targets[m]
         start, stop = bounds[j], bounds[j + 1]
-        old = np.int64(assigned[j])
         end = begin + stop - start
         after = 0.0
         for i in range(begin, end):
             after += np.float64(losses[i])
         change = weights[j] * (after - sums[j])
-        if change + penalties[best] - penalties[old] < -margin:
+        if change + charges[m] < -margin:
             assigned[j] = best
             sums[j] = after
             for i in range(stop - start):

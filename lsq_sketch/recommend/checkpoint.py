@@ -103,7 +103,23 @@ def restore_model(model: Model, arrays: dict[str, np.ndarray]) -> None:
     CheckpointError
         If names or shapes are others.
     """
-    own = model_arrays(model)
+    restore_arrays(model_arrays(model), arrays)
+
+
+def restore_arrays(own: dict[str, np.ndarray], arrays: dict[str, np.ndarray]) -> None:
+    """Put arrays from a file into a model's own.
+
+    Parameters
+    ----------
+    own : dict of str to ndarray
+        Overwritten.
+    arrays : dict of str to ndarray
+
+    Raises
+    ------
+    CheckpointError
+        If names or shapes are others.
+    """
     if {name: a.shape for name, a in own.items()} != {n: a.shape for n, a in arrays.items()}:
         odd = sorted(set(own) ^ set(arrays)) or ["shapes"]
         raise CheckpointError(

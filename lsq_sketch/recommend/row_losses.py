@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..kernels import codeword_pairs, reassignment
+from ..kernels import codeword_pairs, reassignment, shrinkage
 from ..kernels.factorization import LOGISTIC, SQUARED
 from ..kernels.registers import LANES
 from ..threads import for_each
@@ -59,7 +60,7 @@ class RowLosses(ABC):
         """
 
     @abstractmethod
-    def parabolas(self, chunk: int, ids: np.ndarray) -> np.ndarray:
+    def parabolas(self, chunk: int, ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Parabolas of some IDs' losses in one chunk.
 
         Parameters
@@ -70,7 +71,8 @@ class RowLosses(ABC):
 
         Returns
         -------
-        ndarray of float32, shape (n, features)
+        features : ndarray of float32, shape (n, features)
+        curvatures : ndarray of float32, shape (n,)
             See `lsq_sketch.kernels.reassignment.expand_ids`.
         """
 
@@ -118,45 +120,87 @@ class LossesBySlopes(RowLosses):
 
     def move(self, chunks: np.ndarray, penalties: np.ndarray) -> int:
         """Move each ID, chunk by chunk, to the codeword of least cost."""
+        table, options = self.table, self.table.options
+        expanded = self._expanded(chunks)
+
+        def move_exactly(first: int, stop: int) -> int:
+            return self._move_exactly(first, stop, chunks, penalties)
+
+        def move_by_parabolas(first: int, stop: int) -> int:
+            slopes, scores, labels, bounds, weights = self._block(self.own, first, stop)
+            return reassignment.move_by_parabolas(
+                slopes, scores, labels, bounds, weights, self.loss,
+                CURVATURES.index(options.curvature), options.damping, chunks, table.codebooks,
+                expanded, penalties, options.margin, table.assignments[first:stop],
+                *self._room(len(scores), stop - first),
+            )  # fmt: skip
+
+        exactly = _exactly(table, self.context.model)
+        return self._sum_over_blocks(move_exactly if exactly else move_by_parabolas)
+
+    def move_to_posteriors(
+        self,
+        chunks: np.ndarray,
+        precisions: np.ndarray,
+        shifts: np.ndarray,
+        uncertainties: np.ndarray,
+    ) -> int:
+        """Move each ID, chunk by chunk, to the codeword nearest its posterior mean.
+
+        Parameters
+        ----------
+        chunks : ndarray of int64
+        precisions, shifts : ndarray of float64
+            Of the prior of each chunk; see `lsq_sketch.recommend.gaussian_prior`.
+        uncertainties : ndarray of float32, shape (chunks, features)
+            Of the other field's vectors.
+
+        Returns
+        -------
+        int
+            Assignments that have changed.
+        """
+        table, options = self.table, self.table.options
+        expanded = self._expanded(chunks)
+
+        def move(first: int, stop: int) -> int:
+            slopes, scores, labels, bounds, weights = self._block(self.own, first, stop)
+            return shrinkage.move_to_posteriors(
+                slopes, scores, labels, bounds, weights, self.loss,
+                CURVATURES.index(options.curvature), options.damping, chunks, table.codebooks,
+                expanded, precisions, shifts, uncertainties, options.margin,
+                table.assignments[first:stop], *self._room(len(scores), stop - first),
+            )  # fmt: skip
+
+        return self._sum_over_blocks(move)
+
+    def _expanded(self, chunks: np.ndarray) -> np.ndarray:
+        """What parabolas are multiplied by, of the chunks whose turn it is."""
         table = self.table
         expanded = np.empty((table.n_chunks, table.n_codewords, table.n_features), np.float32)
         for chunk in chunks:
             reassignment.expand_codewords(table.codewords(chunk), expanded[chunk])
-        move = self._move_exactly if _exactly(table, self.context.model) else self._move
+        return expanded
+
+    def _room(self, rows: int, ids: int) -> tuple[np.ndarray, np.ndarray]:
+        """Memory for what is kept of each row and each ID of a block."""
+        return (
+            np.empty((reassignment.SCRATCH, rows), np.float32),
+            np.empty((ids, self.table.n_features), np.float32),
+        )
+
+    def _sum_over_blocks(self, move: Callable[[int, int], int]) -> int:
+        """What moves of all blocks of IDs that have rows add up to."""
+        starts = self.own.starts
 
         def move_block(piece: tuple[int, int]) -> int:
             first, stop = piece
-            if self.own.starts[first] == self.own.starts[stop]:
-                return 0
-            return move(first, stop, chunks, penalties, expanded)
+            return move(first, stop) if starts[first] < starts[stop] else 0
 
-        return sum(for_each(move_block, list(self.own.blocks(table.n_features))))
-
-    def _move(
-        self,
-        first: int,
-        stop: int,
-        chunks: np.ndarray,
-        penalties: np.ndarray,
-        expanded: np.ndarray,
-    ) -> int:
-        table, options = self.table, self.table.options
-        slopes, scores, labels, bounds, weights = self._block(self.own, first, stop)
-        return reassignment.move_by_parabolas(
-            slopes, scores, labels, bounds, weights, self.loss,
-            CURVATURES.index(options.curvature), options.damping, chunks, table.codebooks,
-            expanded, penalties, options.margin, table.assignments[first:stop],
-            np.empty((7, len(scores)), np.float32),
-            np.empty((stop - first, table.n_features), np.float32),
-        )  # fmt: skip
+        return sum(for_each(move_block, list(self.own.blocks(self.table.n_features))))
 
     def _move_exactly(
-        self,
-        first: int,
-        stop: int,
-        chunks: np.ndarray,
-        penalties: np.ndarray,
-        expanded: np.ndarray,
+        self, first: int, stop: int, chunks: np.ndarray, penalties: np.ndarray
     ) -> int:
         table = self.table
         slopes, scores, labels, bounds, weights = self._block(self.own, first, stop)
@@ -172,10 +216,11 @@ class LossesBySlopes(RowLosses):
             table.assign(chunk, assigned, first)
         return moved
 
-    def parabolas(self, chunk: int, ids: np.ndarray) -> np.ndarray:
+    def parabolas(self, chunk: int, ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Parabolas of some IDs' losses in one chunk."""
         table, own = self.table, self.own.of_ids(ids)
         out = np.empty((len(ids), table.n_features), np.float32)
+        curvatures = np.empty(len(ids), np.float32)
 
         def expand(piece: tuple[int, int]) -> None:
             first, stop = piece
@@ -187,11 +232,11 @@ class LossesBySlopes(RowLosses):
             reassignment.expand_ids(
                 slopes, firsts, seconds, bounds, weights, table.options.damping, chunk,
                 table.codewords(chunk), table.assignments[ids[first:stop], chunk],
-                np.arange(stop - first), out[first:stop],
+                np.arange(stop - first), out[first:stop], curvatures[first:stop],
             )  # fmt: skip
 
         for_each(expand, list(own.blocks(table.n_features)))
-        return out
+        return out, curvatures
 
     def _block(
         self, own: SortedRows, first: int, stop: int
@@ -256,10 +301,11 @@ class LossesByProducts(RowLosses):
 
         return sum(for_each(move, list(own.blocks())))
 
-    def parabolas(self, chunk: int, ids: np.ndarray) -> np.ndarray:
+    def parabolas(self, chunk: int, ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Parabolas of some IDs' losses in one chunk."""
         table, own = self.table, self.own.of_ids(ids)
         out = np.empty((len(ids), table.n_features), np.float32)
+        curvatures = np.empty(len(ids), np.float32)
         assigned, biases = table.assignments[ids], self.own_biases[ids]
 
         def expand(piece: tuple[int, int]) -> None:
@@ -270,7 +316,8 @@ class LossesByProducts(RowLosses):
                 biases, self.other_biases, self.context.field, self.loss, table.options.damping,
                 chunk, self.products, table.codewords(chunk), self.other.codewords(chunk),
                 assigned, self.other.assignments, places, scratch, slopes, out,
+                curvatures,
             )  # fmt: skip
 
         for_each(expand, list(own.blocks(table.n_features)))
-        return out
+        return out, curvatures

@@ -13,6 +13,7 @@ import numpy as np
 from ..kernels import clusters
 from ..kernels import seeding as kernels
 from ..kernels.argmin import POINT_BLOCK, first_least, first_least_in_blocks, in_blocks
+from ..kernels.parabolas import least_points
 from ..kernels.reassignment import expand_codewords
 from ..rng import generator
 from ..threads import for_each, row_chunks
@@ -66,7 +67,7 @@ def seed_codewords(
     width = _width(features.shape[1])
     blocks = in_blocks(features)
     points = np.empty((len(features), width), np.float32)
-    kernels.least_points(blocks, width, precision, points)
+    least_points(blocks, precision * np.eye(width), np.zeros(width), points)
     codewords = np.empty((n_codewords, width), np.float32)
     clusters.spread_seeds(points, random.random(n_codewords), codewords)
     clusters.lloyd_rounds(points, codewords, KMEANS_ROUNDS)

@@ -17,7 +17,14 @@ from .. import _validate
 from ..errors import CheckpointError
 from ..rng import generator
 from ..threads import row_chunks, single_threaded_blas
-from .checkpoint import copy_model, model_arrays, read_arrays, restore_model, write_arrays
+from .checkpoint import (
+    copy_model,
+    model_arrays,
+    read_arrays,
+    restore_arrays,
+    restore_model,
+    write_arrays,
+)
 from .data import Dataset, Interactions
 from .data.dataset import is_memory_map
 from .methods import Parameter, Table
@@ -301,7 +308,8 @@ class Trainer:
 
     def _bytes_held(self) -> int:
         uncompressed_bytes = 0 if self.learner is self.model else self.learner.serving_bytes
-        return self.model.serving_bytes + uncompressed_bytes + self.workspace.nbytes
+        kept_bytes = sum(array.nbytes for array in self.model.kept.values())
+        return self.model.serving_bytes + uncompressed_bytes + kept_bytes + self.workspace.nbytes
 
     def _draw_seed(self) -> int:
         return int(self._random.integers(2**63))
@@ -519,6 +527,7 @@ class Trainer:
         if self.learner is not self.model:
             full = model_arrays(self.learner)
             arrays |= {f"learner/{name}": array for name, array in full.items()}
+        arrays |= {f"kept/{name}": array for name, array in self.model.kept.items()}
         arrays |= {"first": self.workspace.first, "second": self.workspace.second}
         write_arrays(path, arrays, {"kind": "checkpoint", **self._settings()})
 
@@ -580,6 +589,7 @@ class Trainer:
             options = replace(options, epochs=epochs)
         trainer = cls(make_model(**saved["model"]), data, optimizer, options)
         restore_model(trainer.model, _part(arrays, "now/"))
+        restore_arrays(trainer.model.kept, _part(arrays, "kept/"))
         learner_arrays = _part(arrays, "learner/")
         if learner_arrays:
             restore_model(trainer.learner, learner_arrays)

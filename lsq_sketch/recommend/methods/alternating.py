@@ -10,7 +10,8 @@ import numpy as np
 from ... import _validate
 from ...rng import generator
 from ...threads import for_each, single_threaded_blas
-from ..row_losses import CURVATURES, RowLosses, row_losses
+from ..gaussian_prior import GaussianPriors, as_parabola
+from ..row_losses import CURVATURES, LossesBySlopes, RowLosses, row_losses
 from ..seeding import least_cost, seed_codewords
 from ..sorted_rows import ROWS_AT_ONCE, SortedRows
 from .base import GatherTable, Term, chunk_width, random_codebook
@@ -20,12 +21,16 @@ if TYPE_CHECKING:
 
 EVALUATIONS = ("auto", "exact", "quadratic")
 STATES = ("keep", "reset")
+PRIORS = ("auto", "gaussian", "popularity")
 
 WORK_A_ROW = 100
 """Multiplications of IDs by codewords in the time of two epochs, for each row and column."""
 
 LEAST_SAMPLE, SAMPLE_PER_CODEWORD = 1024, 16
 """IDs that codewords are seeded from: the larger of the two, or all."""
+
+PRIOR_SAMPLE = 1024
+"""IDs that a Gaussian prior is fitted to, or all."""
 
 
 @dataclass(frozen=True)
@@ -63,12 +68,18 @@ class AlternatingOptions:
         Times minus the logarithm of a codeword's share of all IDs, likewise: IDs of few rows
         gather in the codewords that many have. At 1 it is the length of the code (in nats; with
         squared loss a nat is twice the mean squared error).
-    first_prior : float
-        The same when IDs move for the first time, if they have few rows (see ``enough_rows``).
-        Codebooks tell little by then: IDs are better gathered first, and parted later.
-    first_prior_per_row : float
-        Times the rows of an ID, it bounds ``first_prior``: what few rows cannot overrule would
-        gather IDs for ever. Which ID: that of the average row, as one of many rows weighs more.
+    prior : {"auto", "gaussian", "popularity"}
+        What holds back IDs whose rows tell little. Popularity: the two above. Gaussian, in their
+        place: the vectors of a field's IDs are drawn from a normal distribution in each chunk,
+        which is fitted to the rows after each epoch; an ID moves to the codeword nearest its
+        posterior mean. Auto: Gaussian where IDs have few rows (see ``enough_rows``), unless the
+        evaluation is exact.
+    prior_epochs : int
+        IDs with a Gaussian prior move after so many epochs at most: one that is fitted for ever
+        to assignments that it has led to comes to follow noise.
+    uncertainty : float
+        Times the posterior covariance of the other field's vectors, on which an ID with a Gaussian
+        prior counts: these are known from few rows, too. For factor models only.
     max_rows : int or None
         Rows looked at, spread evenly over all, which the others are taken to be like; None: all
         rows, of a memory map 2^22.
@@ -103,8 +114,9 @@ class AlternatingOptions:
     margin: float = 0.0
     norm_penalty: float = 0.0
     popularity_prior: float = 0.6
-    first_prior: float = 8.0
-    first_prior_per_row: float = 0.2
+    prior: str = "auto"
+    prior_epochs: int = 15
+    uncertainty: float = 0.5
     max_rows: int | None = None
     max_rows_per_id: int = 1 << 16
     chunks_at_once: int | None = None
@@ -117,17 +129,24 @@ class AlternatingOptions:
     def __post_init__(self) -> None:
         for name in (
             "n_chunks", "first_epoch", "reassign_every", "max_rows_per_id", "seeded_at_once",
+            "prior_epochs",
         ):  # fmt: skip
             _validate.integer(getattr(self, name), name, low=1)
         for name in ("max_rows", "chunks_at_once"):
             if getattr(self, name) is not None:
                 _validate.integer(getattr(self, name), name, low=1)
         _validate.choice(self.evaluation, "evaluation", EVALUATIONS)
+        _validate.choice(self.prior, "prior", PRIORS)
+        if self.prior == "gaussian" and self.evaluation == "exact":
+            raise ValueError(
+                "prior is gaussian and evaluation is exact; expected a quadratic evaluation, by "
+                "which posterior means are found. Choose another of either."
+            )
         _validate.choice(self.curvature, "curvature", CURVATURES)
         _validate.choice(self.optimizer_state, "optimizer_state", STATES)
         for name in (
-            "start_scale", "damping", "margin", "norm_penalty", "popularity_prior", "first_prior",
-            "first_prior_per_row", "seed_rows", "enough_rows",
+            "start_scale", "damping", "margin", "norm_penalty", "popularity_prior", "uncertainty",
+            "seed_rows", "enough_rows",
         ):  # fmt: skip
             value = getattr(self, name)
             if not (np.isfinite(value) and value >= 0):
@@ -149,8 +168,8 @@ class AlternatingEmbedding(GatherTable):
     Assignments start at random, codebooks are trained by gradient, and after an epoch each ID
     moves, chunk by chunk, to the codeword with the least loss on its own training rows, all else
     fixed. Where IDs have many rows, codebooks are seeded anew in the first epochs, or moves would
-    soon end where no single one helps. IDs of few rows are held back by the popularity of
-    codewords, or they would fit noise. An ID's rows are its own within its field, so all IDs of a
+    soon end where no single one helps. IDs of few rows are held back by a prior, or they would
+    fit noise. An ID's rows are its own within its field, so all IDs of a
     field move at once. No table is ever formed: what is held beside codebooks and assignments is
     one block of IDs a thread.
 
@@ -187,6 +206,10 @@ class AlternatingEmbedding(GatherTable):
         codebook *= np.float32(self.options.start_scale)
         start = random.integers(0, params_per_dim, (cardinality, self.n_chunks))
         self._setup(codebook, terms, random, start)
+        self.priors = None
+        if dim > 1 and self.options.prior != "popularity" and self.options.evaluation != "exact":
+            self.priors = GaussianPriors.unfitted(self.n_chunks, self.width)
+            self.kept = {f"prior/{name}": array for name, array in self.priors.arrays().items()}
 
     def codewords(self, chunk: int) -> np.ndarray:
         """Codewords of a chunk, (params_per_dim, width): a view."""
@@ -233,18 +256,56 @@ class AlternatingEmbedding(GatherTable):
         int
             Assignments that have changed.
         """
-        n = len(own.rows)
-        penalties = self._penalties(self._nat(context, own.rows) * self._prior(context, n))
-        chunks = np.array(self._chunks(context, n))
+        chunks = np.array(self._chunks(context, len(own.rows)))
+        nat = self._nat(context, own.rows)
         with single_threaded_blas():
-            return row_losses(self, context, own).move(chunks, penalties)
+            if self._shrinks(context):
+                return self._move_to_posteriors(context, own, chunks, nat)
+            return row_losses(self, context, own).move(chunks, self._penalties(nat))
+
+    def _move_to_posteriors(
+        self, context: EpochContext, own: SortedRows, chunks: np.ndarray, nat: float
+    ) -> int:
+        """Fit the priors of some chunks, and move each ID to the codeword near its posterior."""
+        priors, uncertainties = self.priors, self._uncertainties(context)
+        sample = self._sample(context, own, PRIOR_SAMPLE)
+        rows = np.diff(own.starts)[sample]
+        losses = row_losses(self, context, own)
+        unseen = context.frequencies() == 0
+        for chunk in chunks:
+            features, curvatures = losses.parabolas(chunk, sample)
+            features += np.outer(curvatures, uncertainties[chunk])
+            features /= np.float32(nat)
+            priors.fit(chunk, features, rows, self._mean_square(chunk))
+            self.assignments[unseen, chunk] = priors.most_likely(chunk, self.codewords(chunk))
+        precisions, shifts = priors.in_units(chunks, nat)
+        losses = LossesBySlopes(self, context, own)
+        return losses.move_to_posteriors(chunks, precisions, shifts, uncertainties)
+
+    def _uncertainties(self, context: EpochContext) -> np.ndarray:
+        """What the other field's posterior covariance adds to losses, (chunks, features)."""
+        out = np.zeros((self.n_chunks, self.n_features), np.float32)
+        if context.model.scores_are_inner_products:
+            other = context.model.tables[1 - context.field]
+            if isinstance(other, AlternatingEmbedding) and other.priors is not None:
+                for chunk, covariance in enumerate(other.priors.posterior_covariances):
+                    out[chunk] = self.options.uncertainty * as_parabola(covariance)
+        return out
+
+    def _shrinks(self, context: EpochContext) -> bool:
+        """Whether IDs have a Gaussian prior."""
+        return self.priors is not None and (
+            self.options.prior == "gaussian" or not self._rows_suffice(context)
+        )
 
     def _moves(self, context: EpochContext) -> bool:
         """Whether it is time for IDs to move."""
         options = self.options
         waited = context.epoch - options.first_epoch
-        in_time = context.epoch <= options.reassign_until * context.epochs
-        return waited >= 0 and waited % options.reassign_every == 0 and in_time
+        until = options.reassign_until * context.epochs
+        if self._shrinks(context):
+            until = min(until, options.prior_epochs)
+        return waited >= 0 and waited % options.reassign_every == 0 and context.epoch <= until
 
     def _seeds(self, context: EpochContext) -> bool:
         """Whether it is time to seed codebooks anew, and there are rows enough."""
@@ -282,25 +343,21 @@ class AlternatingEmbedding(GatherTable):
         own = losses.own
         seen = own.seen
         wanted = max(LEAST_SAMPLE, SAMPLE_PER_CODEWORD * self.n_codewords)
-        if wanted < len(seen):
-            sample = np.sort(context.rng.choice(seen, wanted, replace=False))
-        else:
-            sample = seen
-        features = losses.parabolas(chunk, sample)
+        sample = self._sample(context, own, wanted)
+        features, _ = losses.parabolas(chunk, sample)
         nat = self._nat(context, own.rows)
-        mean_square = max(float((self.codewords(chunk).astype(np.float64) ** 2).mean()), 1e-3)
         codewords, penalties = seed_codewords(
-            features, self.n_codewords, nat / mean_square, nat * self.options.popularity_prior,
-            context.rng,
+            features, self.n_codewords, nat / self._mean_square(chunk),
+            nat * self.options.popularity_prior, context.rng,
         )  # fmt: skip
 
         def assign(piece: tuple[int, int]) -> None:
             ids = seen[slice(*piece)]
-            chosen[ids] = least_cost(losses.parabolas(chunk, ids), codewords, penalties)
+            chosen[ids] = least_cost(losses.parabolas(chunk, ids)[0], codewords, penalties)
 
         # an ID without rows has its penalties alone
         chosen = np.full(self.cardinality, penalties.argmin(), self.assignments.dtype)
-        if wanted < len(seen):
+        if len(sample) < len(seen):
             for_each(assign, list(own.of_ids(seen).blocks(self.n_features)))
         else:  # all parabolas are at hand
             chosen[sample] = least_cost(features, codewords, penalties)
@@ -309,6 +366,18 @@ class AlternatingEmbedding(GatherTable):
         self.codewords(chunk)[...] = codewords
         for state in context.moments(self.codebook):
             state[first : first + self.n_codewords] = 0
+
+    @staticmethod
+    def _sample(context: EpochContext, own: SortedRows, wanted: int) -> np.ndarray:
+        """So many of the IDs that have rows, in order, or all."""
+        seen = own.seen
+        if wanted < len(seen):
+            return np.sort(context.rng.choice(seen, wanted, replace=False))
+        return seen
+
+    def _mean_square(self, chunk: int) -> float:
+        """Of the entries of a chunk's codewords, or more."""
+        return max(float((self.codewords(chunk).astype(np.float64) ** 2).mean()), 1e-3)
 
     def _nat(self, context: EpochContext, rows: Any) -> float:
         """One nat of log-likelihood, in units of the loss."""
@@ -347,23 +416,9 @@ class AlternatingEmbedding(GatherTable):
         at_once = self._at_once(context, rows)
         return [(self._turn(context.epoch) * at_once + c) % self.n_chunks for c in range(at_once)]
 
-    def _prior(self, context: EpochContext, rows: int) -> float:
-        """How strong the prior on popular codewords is."""
-        moves_first = self._turn(context.epoch) * self._at_once(context, rows) < self.n_chunks
-        if moves_first and not self._rows_suffice(context):
-            return self._first_prior(context)
-        return self.options.popularity_prior
-
-    def _first_prior(self, context: EpochContext) -> float:
-        """The prior when IDs move first: as strong as the rows of an ID can overrule later."""
-        options = self.options
-        counts = context.frequencies().astype(np.float64)
-        rows = float((counts**2).sum() / max(counts.sum(), 1))
-        bound = max(options.first_prior_per_row * rows, options.popularity_prior)
-        return min(options.first_prior, bound)
-
-    def _penalties(self, prior: float) -> np.ndarray:
+    def _penalties(self, nat: float) -> np.ndarray:
         """What each codeword adds to an ID's loss, (chunks, codewords)."""
+        prior = nat * self.options.popularity_prior
         out = np.zeros((self.n_chunks, self.n_codewords))
         for chunk in range(self.n_chunks):
             lengths = (self.codewords(chunk).astype(np.float64) ** 2).sum(axis=1)

@@ -30,7 +30,8 @@ batch by batch from Python.
 Both: ``Options`` is a frozen dataclass of plain numbers and strings with the method's own settings
 (it is stored in checkpoints and offered on the command line); a constructor of signature
 ``(cardinality, dim, params_per_dim, rng, options)`` that draws all its randomness from ``rng``;
-and, where the method does something between epochs, `Table.after_epoch`. ``dim`` may be 1: a
+and, where the method does something between epochs, `Table.after_epoch` (arrays that it keeps for that, in ``self.kept``, are part of
+checkpoints, not of saved models). ``dim`` may be 1: a
 table of biases is one column compressed by the same method. A table is used as it is for the
 vectors and once more for the biases, so it must not count on being alone.
 """
@@ -128,6 +129,8 @@ class Table(ABC):
         Trained arrays.
     state : dict of str to ndarray
         Untrained arrays: assignments, coefficients of hash functions.
+    kept : dict of str to ndarray
+        What the method keeps between epochs while it is trained, and `lookup` does not read.
 
     Raises
     ------
@@ -156,6 +159,7 @@ class Table(ABC):
         _validate.instance(self.options, "options", self.Options, how)
         self.parameters: dict[str, Parameter] = {}
         self.state: dict[str, np.ndarray] = {}
+        self.kept: dict[str, np.ndarray] = {}
 
     @abstractmethod
     def lookup(self, ids: np.ndarray) -> np.ndarray:

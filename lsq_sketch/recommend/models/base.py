@@ -365,3 +365,12 @@ class Model(ABC):
     def serving_bytes(self) -> int:
         """Bytes of all that a prediction reads, assignments and hash functions included."""
         return FLOAT_BYTES * self.parameter_count + sum(a.nbytes for a in self.store.state.values())
+
+    @property
+    def kept(self) -> dict[str, np.ndarray]:
+        """What methods keep between epochs, by table and name; no prediction reads it."""
+        return {
+            f"{placed.name}/{name}": array
+            for placed in self.store.placed
+            for name, array in placed.table.kept.items()
+        }

@@ -1,0 +1,191 @@
+"""A Gaussian prior on the vectors of a field's IDs, chunk by chunk, fitted to the IDs' own rows.
+
+An ID of few rows does not tell what vector it should have: the vector of least loss on its rows
+fits noise. With a prior it has a posterior, whose mean is shrunk the more the fewer its rows are,
+and the ID moves to the codeword nearest to that. The prior of a chunk is fitted by its evidence.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..kernels.argmin import in_blocks
+from ..kernels.parabolas import posteriors
+
+ROUNDS = 3
+"""Of fitting, after an epoch."""
+
+LEAST_SHARE = 0.1
+"""No variance of a chunk's prior is less than this share of the largest of the field's."""
+
+LEAST_OF_CODEWORDS = 1e-2
+"""Nor than this share of the mean square of the chunk's codewords."""
+
+LEAST_KNOWN = 1e-4
+"""Share of a direction that the rows are taken to tell at the least, lest 0 be divided by 0."""
+
+
+@dataclass(frozen=True)
+class GaussianPriors:
+    """Priors of one field's vectors, a Gaussian for each chunk of columns.
+
+    Attributes
+    ----------
+    means : ndarray of float64, shape (chunks, width)
+    covariances : ndarray of float64, shape (chunks, width, width)
+        Zeros where nothing has been fitted yet.
+    posterior_covariances : ndarray of float64, shape (chunks, width, width)
+        Of an ID's vector given its rows, in the mean over the rows; likewise.
+
+    Examples
+    --------
+    >>> priors = GaussianPriors.unfitted(4, 8)
+    >>> priors.means.shape, priors.covariances.shape
+    ((4, 8), (4, 8, 8))
+    """
+
+    means: np.ndarray
+    covariances: np.ndarray
+    posterior_covariances: np.ndarray
+
+    @classmethod
+    def unfitted(cls, n_chunks: int, width: int) -> GaussianPriors:
+        """Priors of which nothing is known."""
+        square = n_chunks, width, width
+        return cls(np.zeros(square[:2]), np.zeros(square), np.zeros(square))
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Its arrays by name."""
+        return {
+            "means": self.means,
+            "covariances": self.covariances,
+            "posterior_covariances": self.posterior_covariances,
+        }
+
+    def fit(self, chunk: int, features: np.ndarray, rows: np.ndarray, mean_square: float) -> None:
+        """Some rounds of the evidence of one chunk's prior, from where it is.
+
+        Parameters
+        ----------
+        chunk : int
+        features : ndarray of float32, shape (n, width (width + 3) / 2)
+            Parabolas of the losses of IDs, in nats.
+        rows : ndarray, shape (n,)
+            Rows of each of these IDs.
+        mean_square : float
+            Of the chunk's codewords, positive: a prior starts with this variance.
+
+        Notes
+        -----
+        With a prior of covariance ``S``, posterior means ``u`` and covariances ``V``, a round is
+        ``S <- G^(-1/2) D G^(-1/2)``, where ``D`` sums ``(u - m)(u - m)'`` and ``G`` sums ``I - V``,
+        both in coordinates where ``S`` is the identity: the fixed point of the evidence of MacKay
+        (1992, "Bayesian interpolation"), for a whole matrix. The EM algorithm has the same fixed
+        point, but comes near it far too slowly where rows are few.
+
+        Chunks are alike, so what one chunk has of variance bounds that of the others from below:
+        by its evidence alone a chunk whose codewords are small on both sides of a product would be
+        pruned, and never be of use.
+
+        Examples
+        --------
+        Vectors -1 and 1, each known from much:
+
+        >>> priors = GaussianPriors.unfitted(1, 1)
+        >>> features = np.float32([[500.0, 1000.0], [500.0, -1000.0]] * 50)
+        >>> priors.fit(0, features, np.ones(100), 0.1)
+        >>> priors.covariances.round(3).tolist()
+        [[[1.0]]]
+        """
+        width = self.means.shape[1]
+        if not self.covariances[chunk].any():
+            self.covariances[chunk] = mean_square * np.eye(width)
+        blocks, weights = in_blocks(features), rows / max(rows.sum(), 1)
+        others = np.linalg.eigvalsh(np.delete(self.covariances, chunk, axis=0))
+        least = max(LEAST_SHARE * others.max(initial=0.0), LEAST_OF_CODEWORDS * mean_square)
+        mean, covariance = self.means[chunk], self.covariances[chunk]
+        for _ in range(ROUNDS):
+            found, sums = _posteriors(blocks, weights, mean, covariance)
+            mean, covariance = _evidence_round(mean, covariance, found, sums[0], least)
+        self.means[chunk], self.covariances[chunk] = mean, covariance
+        self.posterior_covariances[chunk] = _posteriors(blocks, weights, mean, covariance)[1][1]
+
+    def in_units(self, chunks: np.ndarray, nat: float) -> tuple[np.ndarray, np.ndarray]:
+        """Precisions of some chunks, and their products with the means; of the others zeros.
+
+        Parameters
+        ----------
+        chunks : ndarray of int64
+        nat : float
+            One nat, in units of the loss.
+        """
+        precisions, shifts = np.zeros_like(self.covariances), np.zeros_like(self.means)
+        for chunk in chunks:
+            precisions[chunk] = nat * np.linalg.inv(self.covariances[chunk])
+            shifts[chunk] = precisions[chunk] @ self.means[chunk]
+        return precisions, shifts
+
+    def most_likely(self, chunk: int, codewords: np.ndarray) -> int:
+        """The codeword that an ID without rows has: that of highest density."""
+        away = codewords - self.means[chunk]
+        return int((away @ np.linalg.inv(self.covariances[chunk]) * away).sum(axis=1).argmin())
+
+
+def as_parabola(matrix: np.ndarray) -> np.ndarray:
+    """``c'Mc / 2`` as the features of a parabola; see `lsq_sketch.kernels.parabolas`.
+
+    Parameters
+    ----------
+    matrix : ndarray, shape (width, width)
+        Symmetric.
+
+    Returns
+    -------
+    ndarray of float32, shape (width (width + 3) / 2,)
+
+    Examples
+    --------
+    >>> as_parabola(np.array([[2.0, 3.0], [3.0, 4.0]])).tolist()
+    [1.0, 3.0, 2.0, 0.0, 0.0]
+    """
+    width = len(matrix)
+    halved = matrix - np.diag(np.diag(matrix) / 2)
+    return np.concatenate([halved[np.tril_indices(width)], np.zeros(width)]).astype(np.float32)
+
+
+def _posteriors(
+    blocks: np.ndarray, weights: np.ndarray, mean: np.ndarray, covariance: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Posterior means, and the sum and the weighted sum of covariances."""
+    precision = np.linalg.inv(covariance)
+    means, sums = np.empty((len(weights), len(mean))), np.empty((2, *covariance.shape))
+    posteriors(blocks, precision, precision @ mean, weights, means, sums)
+    return means, sums
+
+
+def _evidence_round(
+    mean: np.ndarray, covariance: np.ndarray, found: np.ndarray, sum_of: np.ndarray, least: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """The next mean and covariance, given posterior means and the sum of their covariances.
+
+    No variance is less than ``least``, or than `LEAST_SHARE` of the largest.
+    """
+    n, width = found.shape
+    root, inverse_root = _powers(covariance)
+    known = (n + LEAST_KNOWN * n) * np.eye(width) - inverse_root @ sum_of @ inverse_root
+    away = (found - mean) @ inverse_root
+    mean = mean + root @ np.linalg.solve(known, away.sum(axis=0))
+    away -= away.mean(axis=0)
+    half = root @ _powers(known)[1]
+    values, vectors = np.linalg.eigh(half @ (away.T @ away) @ half.T)
+    values = np.maximum(values, max(LEAST_SHARE * values[-1], least))
+    return mean, (vectors * values) @ vectors.T
+
+
+def _powers(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Square root and inverse square root of a positive definite matrix."""
+    values, vectors = np.linalg.eigh(matrix)
+    values = np.sqrt(np.maximum(values, np.finfo(float).eps * values[-1]))
+    return (vectors * values) @ vectors.T, (vectors / values) @ vectors.T
