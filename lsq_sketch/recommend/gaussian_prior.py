@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..kernels.argmin import in_blocks
-from ..kernels.parabolas import posteriors
+from ..kernels.evidence import fit_by_evidence
 
 ROUNDS = 3
 """Of fitting, after an epoch."""
@@ -22,9 +22,6 @@ LEAST_SHARE = 0.1
 
 LEAST_OF_CODEWORDS = 1e-2
 """Nor than this share of the mean square of the chunk's codewords."""
-
-LEAST_KNOWN = 1e-4
-"""Share of a direction that the rows are taken to tell at the least, lest 0 be divided by 0."""
 
 
 @dataclass(frozen=True)
@@ -102,15 +99,12 @@ class GaussianPriors:
         width = self.means.shape[1]
         if not self.covariances[chunk].any():
             self.covariances[chunk] = mean_square * np.eye(width)
-        blocks, weights = in_blocks(features), rows / max(rows.sum(), 1)
         others = np.linalg.eigvalsh(np.delete(self.covariances, chunk, axis=0))
         least = max(LEAST_SHARE * others.max(initial=0.0), LEAST_OF_CODEWORDS * mean_square)
-        mean, covariance = self.means[chunk], self.covariances[chunk]
-        for _ in range(ROUNDS):
-            found, sums = _posteriors(blocks, weights, mean, covariance)
-            mean, covariance = _evidence_round(mean, covariance, found, sums[0], least)
-        self.means[chunk], self.covariances[chunk] = mean, covariance
-        self.posterior_covariances[chunk] = _posteriors(blocks, weights, mean, covariance)[1][1]
+        fit_by_evidence(
+            in_blocks(features), rows / max(rows.sum(), 1), ROUNDS, least, LEAST_SHARE,
+            self.means[chunk], self.covariances[chunk], self.posterior_covariances[chunk],
+        )  # fmt: skip
 
     def in_units(self, chunks: np.ndarray, nat: float) -> tuple[np.ndarray, np.ndarray]:
         """Precisions of some chunks, and their products with the means; of the others zeros.
@@ -153,39 +147,3 @@ def as_parabola(matrix: np.ndarray) -> np.ndarray:
     width = len(matrix)
     halved = matrix - np.diag(np.diag(matrix) / 2)
     return np.concatenate([halved[np.tril_indices(width)], np.zeros(width)]).astype(np.float32)
-
-
-def _posteriors(
-    blocks: np.ndarray, weights: np.ndarray, mean: np.ndarray, covariance: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Posterior means, and the sum and the weighted sum of covariances."""
-    precision = np.linalg.inv(covariance)
-    means, sums = np.empty((len(weights), len(mean))), np.empty((2, *covariance.shape))
-    posteriors(blocks, precision, precision @ mean, weights, means, sums)
-    return means, sums
-
-
-def _evidence_round(
-    mean: np.ndarray, covariance: np.ndarray, found: np.ndarray, sum_of: np.ndarray, least: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """The next mean and covariance, given posterior means and the sum of their covariances.
-
-    No variance is less than ``least``, or than `LEAST_SHARE` of the largest.
-    """
-    n, width = found.shape
-    root, inverse_root = _powers(covariance)
-    known = (n + LEAST_KNOWN * n) * np.eye(width) - inverse_root @ sum_of @ inverse_root
-    away = (found - mean) @ inverse_root
-    mean = mean + root @ np.linalg.solve(known, away.sum(axis=0))
-    away -= away.mean(axis=0)
-    half = root @ _powers(known)[1]
-    values, vectors = np.linalg.eigh(half @ (away.T @ away) @ half.T)
-    values = np.maximum(values, max(LEAST_SHARE * values[-1], least))
-    return mean, (vectors * values) @ vectors.T
-
-
-def _powers(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Square root and inverse square root of a positive definite matrix."""
-    values, vectors = np.linalg.eigh(matrix)
-    values = np.sqrt(np.maximum(values, np.finfo(float).eps * values[-1]))
-    return (vectors * values) @ vectors.T, (vectors / values) @ vectors.T

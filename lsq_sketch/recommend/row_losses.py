@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -115,8 +117,26 @@ def _exactly(table: AlternatingEmbedding, model: Model) -> bool:
     return table.options.evaluation == "exact"
 
 
+class _Memory(threading.local):
+    """Arrays of float32 of each thread, used again for one block of IDs after another."""
+
+    def __init__(self) -> None:
+        self._held: dict[str, np.ndarray] = {}
+
+    def array(self, name: str, *shape: int) -> np.ndarray:
+        """The array of this name, in this shape: what is in it is arbitrary."""
+        size = math.prod(shape)
+        if name not in self._held or self._held[name].size < size:
+            self._held[name] = np.empty(size, np.float32)
+        return self._held[name][:size].reshape(shape)
+
+
 class LossesBySlopes(RowLosses):
     """From the slope of each row's score in the ID's vector: for every model and table."""
+
+    def __init__(self, table: AlternatingEmbedding, context: EpochContext, own: SortedRows):
+        super().__init__(table, context, own)
+        self._memory = _Memory()
 
     def move(self, chunks: np.ndarray, penalties: np.ndarray) -> int:
         """Move each ID, chunk by chunk, to the codeword of least cost."""
@@ -185,8 +205,8 @@ class LossesBySlopes(RowLosses):
     def _room(self, rows: int, ids: int) -> tuple[np.ndarray, np.ndarray]:
         """Memory for what is kept of each row and each ID of a block."""
         return (
-            np.empty((reassignment.SCRATCH, rows), np.float32),
-            np.empty((ids, self.table.n_features), np.float32),
+            self._memory.array("rows", reassignment.SCRATCH, rows),
+            self._memory.array("ids", ids, self.table.n_features),
         )
 
     def _sum_over_blocks(self, move: Callable[[int, int], int]) -> int:
@@ -225,7 +245,7 @@ class LossesBySlopes(RowLosses):
         def expand(piece: tuple[int, int]) -> None:
             first, stop = piece
             slopes, scores, labels, bounds, weights = self._block(own, first, stop)
-            losses, firsts, seconds = (np.empty_like(scores) for _ in range(3))
+            losses, firsts, seconds = self._memory.array("rows", 3, len(scores))
             reassignment.parabolas(
                 self.loss, reassignment.GAUSS_NEWTON, scores, labels, losses, firsts, seconds
             )
@@ -244,11 +264,15 @@ class LossesBySlopes(RowLosses):
         """Slopes, scores and labels of a block's rows, bounds of its IDs, weights of their rows."""
         context, rows = self.context, own.rows
         chosen, bounds, weights = own.block(first, stop)
+        n, all_columns = len(chosen), context.model.columns
+        out = self._memory.array("scores", n), self._memory.array("slopes", n, all_columns)
         scores, slopes = context.model.field_slopes(
-            rows.ids.take(chosen, axis=0), rows.dense[chosen], context.field
+            rows.ids.take(chosen, axis=0), rows.dense[chosen], context.field, out
         )
-        columns = slice(context.column, context.column + self.table.dim)
-        in_table = np.ascontiguousarray(slopes[:, columns])
+        in_table = slopes
+        if self.table.dim < all_columns:
+            in_table = self._memory.array("in table", n, self.table.dim)
+            in_table[:] = slopes[:, context.column : context.column + self.table.dim]
         return in_table, scores, rows.labels.take(chosen), bounds, weights
 
 

@@ -29,7 +29,8 @@ WORK_A_ROW = 100
 LEAST_SAMPLE, SAMPLE_PER_CODEWORD = 1024, 16
 """IDs that codewords are seeded from: the larger of the two, or all."""
 
-PRIOR_SAMPLE = 1024
+AT_ONCE_SHRUNK = int(__import__("os").environ.get("AT","1"))
+PRIOR_SAMPLE = 128
 """IDs that a Gaussian prior is fitted to, or all."""
 
 
@@ -74,9 +75,9 @@ class AlternatingOptions:
         which is fitted to the rows after each epoch; an ID moves to the codeword nearest its
         posterior mean. Auto: Gaussian where IDs have few rows (see ``enough_rows``), unless the
         evaluation is exact.
-    prior_epochs : int
-        IDs with a Gaussian prior move after so many epochs at most: one that is fitted for ever
-        to assignments that it has led to comes to follow noise.
+    prior_turns : int
+        Chunks whose IDs have a Gaussian prior have so many turns at most: one that is fitted for
+        ever to assignments that it has led to comes to follow noise.
     uncertainty : float
         Times the posterior covariance of the other field's vectors, on which an ID with a Gaussian
         prior counts: these are known from few rows, too. For factor models only.
@@ -115,7 +116,7 @@ class AlternatingOptions:
     norm_penalty: float = 0.0
     popularity_prior: float = 0.6
     prior: str = "auto"
-    prior_epochs: int = 15
+    prior_turns: int = 8
     uncertainty: float = 0.5
     max_rows: int | None = None
     max_rows_per_id: int = 1 << 16
@@ -129,7 +130,7 @@ class AlternatingOptions:
     def __post_init__(self) -> None:
         for name in (
             "n_chunks", "first_epoch", "reassign_every", "max_rows_per_id", "seeded_at_once",
-            "prior_epochs",
+            "prior_turns",
         ):  # fmt: skip
             _validate.integer(getattr(self, name), name, low=1)
         for name in ("max_rows", "chunks_at_once"):
@@ -267,7 +268,7 @@ class AlternatingEmbedding(GatherTable):
         self, context: EpochContext, own: SortedRows, chunks: np.ndarray, nat: float
     ) -> int:
         """Fit the priors of some chunks, and move each ID to the codeword near its posterior."""
-        priors, uncertainties = self.priors, self._uncertainties(context)
+        priors, uncertainties = self.priors, self._uncertainties(context, chunks)
         sample = self._sample(context, own, PRIOR_SAMPLE)
         rows = np.diff(own.starts)[sample]
         losses = row_losses(self, context, own)
@@ -282,13 +283,17 @@ class AlternatingEmbedding(GatherTable):
         losses = LossesBySlopes(self, context, own)
         return losses.move_to_posteriors(chunks, precisions, shifts, uncertainties)
 
-    def _uncertainties(self, context: EpochContext) -> np.ndarray:
-        """What the other field's posterior covariance adds to losses, (chunks, features)."""
+    def _uncertainties(self, context: EpochContext, chunks: np.ndarray) -> np.ndarray:
+        """What the other field's posterior covariances add to losses, (chunks, features).
+
+        Zeros in other chunks, and where nothing is known.
+        """
         out = np.zeros((self.n_chunks, self.n_features), np.float32)
         if context.model.scores_are_inner_products:
             other = context.model.tables[1 - context.field]
             if isinstance(other, AlternatingEmbedding) and other.priors is not None:
-                for chunk, covariance in enumerate(other.priors.posterior_covariances):
+                for chunk in chunks:
+                    covariance = other.priors.posterior_covariances[chunk]
                     out[chunk] = self.options.uncertainty * as_parabola(covariance)
         return out
 
@@ -302,10 +307,13 @@ class AlternatingEmbedding(GatherTable):
         """Whether it is time for IDs to move."""
         options = self.options
         waited = context.epoch - options.first_epoch
-        until = options.reassign_until * context.epochs
-        if self._shrinks(context):
-            until = min(until, options.prior_epochs)
-        return waited >= 0 and waited % options.reassign_every == 0 and context.epoch <= until
+        in_time = context.epoch <= options.reassign_until * context.epochs
+        if waited < 0 or waited % options.reassign_every or not in_time:
+            return False
+        if not self._shrinks(context):
+            return True
+        turns = self._turn(context.epoch) * self._at_once(context, len(context.train))
+        return turns < options.prior_turns * self.n_chunks
 
     def _seeds(self, context: EpochContext) -> bool:
         """Whether it is time to seed codebooks anew, and there are rows enough."""
@@ -407,8 +415,8 @@ class AlternatingEmbedding(GatherTable):
         if at_once is None:
             work = self.cardinality * self.n_codewords * self.n_features
             at_once = int(WORK_A_ROW * self.dim * rows / (2 * work))
-            if not self._rows_suffice(context):
-                at_once = min(at_once, -(-self.n_chunks // 2))
+            if self._shrinks(context):
+                at_once = min(at_once, AT_ONCE_SHRUNK)
         return min(max(at_once, 1), self.n_chunks)
 
     def _chunks(self, context: EpochContext, rows: int) -> list[int]:

@@ -178,7 +178,11 @@ class Model(ABC):
         """
 
     def field_slopes(
-        self, ids: np.ndarray, dense: np.ndarray, field: int
+        self,
+        ids: np.ndarray,
+        dense: np.ndarray,
+        field: int,
+        out: tuple[np.ndarray, np.ndarray] | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Scores of rows, and the gradient of each by its vector of one field.
 
@@ -187,19 +191,23 @@ class Model(ABC):
         ids : ndarray of int32, shape (n, fields)
         dense : ndarray of float32, shape (n, n_dense)
         field : int
+        out : tuple of ndarray, optional
+            Where to put both: memory that was used before is several times as fast as new.
 
         Returns
         -------
         scores : ndarray of float32, shape (n,)
         slopes : ndarray of float32, shape (n, columns)
         """
-        scores = np.empty(len(ids), np.float32)
-        slopes = np.empty((len(ids), self.columns), np.float32)
+        scores, slopes = self._room_for_slopes(len(ids)) if out is None else out
         for start, stop in row_chunks(len(ids), ROWS_A_PIECE):
             part = slice(start, stop)
             vectors = self.store.vectors(ids[part], self.columns)
             scores[part], slopes[part] = self.score_slopes(vectors, dense[part], field)
         return scores, slopes
+
+    def _room_for_slopes(self, n: int) -> tuple[np.ndarray, np.ndarray]:
+        return np.empty(n, np.float32), np.empty((n, self.columns), np.float32)
 
     def id_biases(self, field: int) -> np.ndarray:
         """Biases of all IDs of a field; the first field's include the bias of all rows.

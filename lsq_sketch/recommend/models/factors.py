@@ -62,14 +62,17 @@ class FactorModel(Model):
         return self.score(vectors, dense), slopes
 
     def field_slopes(
-        self, ids: np.ndarray, dense: np.ndarray, field: int
+        self,
+        ids: np.ndarray,
+        dense: np.ndarray,
+        field: int,
+        out: tuple[np.ndarray, np.ndarray] | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Scores of rows, and the gradient of each by its vector of one field."""
         store = self.store
         if not store.all_gathered:
-            return super().field_slopes(ids, dense, field)
-        scores = np.empty(len(ids), np.float32)
-        slopes = np.empty((len(ids), self.columns), np.float32)
+            return super().field_slopes(ids, dense, field, out)
+        scores, slopes = self._room_for_slopes(len(ids)) if out is None else out
         intercept = self.intercept.value[0, 0] if self.biases else np.float32(0)
         pair_slopes(
             ids, field, self.dim, intercept, store.terms, store.coefficients, store.assignments,
