@@ -29,7 +29,6 @@ WORK_A_ROW = 100
 LEAST_SAMPLE, SAMPLE_PER_CODEWORD = 1024, 16
 """IDs that codewords are seeded from: the larger of the two, or all."""
 
-AT_ONCE_SHRUNK = int(__import__("os").environ.get("AT","1"))
 PRIOR_SAMPLE = 128
 """IDs that a Gaussian prior is fitted to, or all."""
 
@@ -75,9 +74,10 @@ class AlternatingOptions:
         which is fitted to the rows after each epoch; an ID moves to the codeword nearest its
         posterior mean. Auto: Gaussian where IDs have few rows (see ``enough_rows``), unless the
         evaluation is exact.
-    prior_turns : int
-        Chunks whose IDs have a Gaussian prior have so many turns at most: one that is fitted for
-        ever to assignments that it has led to comes to follow noise.
+    prior_turns : int or None
+        A chunk of IDs with a Gaussian prior has so many turns at most: a prior that is fitted on
+        and on to what its own moves have led to comes to follow noise. None: 1, and 1 more for
+        each doubling of the codewords, as the fewer there are, the sooner it does.
     uncertainty : float
         Times the posterior covariance of the other field's vectors, on which an ID with a Gaussian
         prior counts: these are known from few rows, too. For factor models only.
@@ -88,8 +88,8 @@ class AlternatingOptions:
         Rows looked at for one ID; the others are taken to be like them. Bounds the memory.
     chunks_at_once : int or None
         Chunks reassigned after an epoch, in turn; None: all where IDs have rows enough (see
-        ``enough_rows``), else half, and fewer where codewords are so many that multiplying by
-        them would take longer than two training epochs.
+        ``enough_rows``), else half, with a Gaussian prior one; and fewer where codewords are so
+        many that multiplying by them would take longer than two training epochs.
     optimizer_state : {"keep", "reset"}
         Whether the optimiser's running means of the codebooks are set to zero when IDs move.
     seed_until : float
@@ -116,7 +116,7 @@ class AlternatingOptions:
     norm_penalty: float = 0.0
     popularity_prior: float = 0.6
     prior: str = "auto"
-    prior_turns: int = 8
+    prior_turns: int | None = None
     uncertainty: float = 0.5
     max_rows: int | None = None
     max_rows_per_id: int = 1 << 16
@@ -130,10 +130,9 @@ class AlternatingOptions:
     def __post_init__(self) -> None:
         for name in (
             "n_chunks", "first_epoch", "reassign_every", "max_rows_per_id", "seeded_at_once",
-            "prior_turns",
         ):  # fmt: skip
             _validate.integer(getattr(self, name), name, low=1)
-        for name in ("max_rows", "chunks_at_once"):
+        for name in ("max_rows", "chunks_at_once", "prior_turns"):
             if getattr(self, name) is not None:
                 _validate.integer(getattr(self, name), name, low=1)
         _validate.choice(self.evaluation, "evaluation", EVALUATIONS)
@@ -207,7 +206,7 @@ class AlternatingEmbedding(GatherTable):
         codebook *= np.float32(self.options.start_scale)
         start = random.integers(0, params_per_dim, (cardinality, self.n_chunks))
         self._setup(codebook, terms, random, start)
-        self.priors = None
+        self.priors: GaussianPriors | None = None
         if dim > 1 and self.options.prior != "popularity" and self.options.evaluation != "exact":
             self.priors = GaussianPriors.unfitted(self.n_chunks, self.width)
             self.kept = {f"prior/{name}": array for name, array in self.priors.arrays().items()}
@@ -260,15 +259,20 @@ class AlternatingEmbedding(GatherTable):
         chunks = np.array(self._chunks(context, len(own.rows)))
         nat = self._nat(context, own.rows)
         with single_threaded_blas():
-            if self._shrinks(context):
-                return self._move_to_posteriors(context, own, chunks, nat)
+            if (priors := self._fitted_priors(context)) is not None:
+                return self._move_to_posteriors(priors, context, own, chunks, nat)
             return row_losses(self, context, own).move(chunks, self._penalties(nat))
 
     def _move_to_posteriors(
-        self, context: EpochContext, own: SortedRows, chunks: np.ndarray, nat: float
+        self,
+        priors: GaussianPriors,
+        context: EpochContext,
+        own: SortedRows,
+        chunks: np.ndarray,
+        nat: float,
     ) -> int:
         """Fit the priors of some chunks, and move each ID to the codeword near its posterior."""
-        priors, uncertainties = self.priors, self._uncertainties(context, chunks)
+        uncertainties = self._uncertainties(context, chunks)
         sample = self._sample(context, own, PRIOR_SAMPLE)
         rows = np.diff(own.starts)[sample]
         losses = row_losses(self, context, own)
@@ -280,8 +284,9 @@ class AlternatingEmbedding(GatherTable):
             priors.fit(chunk, features, rows, self._mean_square(chunk))
             self.assignments[unseen, chunk] = priors.most_likely(chunk, self.codewords(chunk))
         precisions, shifts = priors.in_units(chunks, nat)
-        losses = LossesBySlopes(self, context, own)
-        return losses.move_to_posteriors(chunks, precisions, shifts, uncertainties)
+        return LossesBySlopes(self, context, own).move_to_posteriors(
+            chunks, precisions, shifts, uncertainties
+        )
 
     def _uncertainties(self, context: EpochContext, chunks: np.ndarray) -> np.ndarray:
         """What the other field's posterior covariances add to losses, (chunks, features).
@@ -297,11 +302,10 @@ class AlternatingEmbedding(GatherTable):
                     out[chunk] = self.options.uncertainty * as_parabola(covariance)
         return out
 
-    def _shrinks(self, context: EpochContext) -> bool:
-        """Whether IDs have a Gaussian prior."""
-        return self.priors is not None and (
-            self.options.prior == "gaussian" or not self._rows_suffice(context)
-        )
+    def _fitted_priors(self, context: EpochContext) -> GaussianPriors | None:
+        """The Gaussian priors, if IDs have them: they are fitted before IDs move."""
+        wanted = self.options.prior == "gaussian" or not self._rows_suffice(context)
+        return self.priors if wanted else None
 
     def _moves(self, context: EpochContext) -> bool:
         """Whether it is time for IDs to move."""
@@ -310,10 +314,17 @@ class AlternatingEmbedding(GatherTable):
         in_time = context.epoch <= options.reassign_until * context.epochs
         if waited < 0 or waited % options.reassign_every or not in_time:
             return False
-        if not self._shrinks(context):
+        if self._fitted_priors(context) is None:
             return True
-        turns = self._turn(context.epoch) * self._at_once(context, len(context.train))
-        return turns < options.prior_turns * self.n_chunks
+        before = self._turn(context.epoch) * self._at_once(context, len(context.train))
+        return before < self.prior_turns * self.n_chunks
+
+    @property
+    def prior_turns(self) -> int:
+        """Times that a chunk's IDs move with a Gaussian prior."""
+        if self.options.prior_turns is not None:
+            return self.options.prior_turns
+        return 1 + round(np.log2(self.n_codewords))
 
     def _seeds(self, context: EpochContext) -> bool:
         """Whether it is time to seed codebooks anew, and there are rows enough."""
@@ -415,8 +426,10 @@ class AlternatingEmbedding(GatherTable):
         if at_once is None:
             work = self.cardinality * self.n_codewords * self.n_features
             at_once = int(WORK_A_ROW * self.dim * rows / (2 * work))
-            if self._shrinks(context):
-                at_once = min(at_once, AT_ONCE_SHRUNK)
+            if self._fitted_priors(context) is not None:
+                at_once = 1
+            elif not self._rows_suffice(context):
+                at_once = min(at_once, -(-self.n_chunks // 2))
         return min(max(at_once, 1), self.n_chunks)
 
     def _chunks(self, context: EpochContext, rows: int) -> list[int]:

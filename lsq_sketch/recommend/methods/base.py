@@ -30,10 +30,10 @@ batch by batch from Python.
 Both: ``Options`` is a frozen dataclass of plain numbers and strings with the method's own settings
 (it is stored in checkpoints and offered on the command line); a constructor of signature
 ``(cardinality, dim, params_per_dim, rng, options)`` that draws all its randomness from ``rng``;
-and, where the method does something between epochs, `Table.after_epoch` (arrays that it keeps for that, in ``self.kept``, are part of
-checkpoints, not of saved models). ``dim`` may be 1: a
-table of biases is one column compressed by the same method. A table is used as it is for the
-vectors and once more for the biases, so it must not count on being alone.
+and, where the method does something between epochs, `Table.after_epoch` (arrays that it keeps for
+that, in ``self.kept``, are part of checkpoints, not of saved models). ``dim`` may be 1: a table of
+biases is one column compressed by the same method. A table is used as it is for the vectors and
+once more for the biases, so it must not count on being alone.
 """
 
 from __future__ import annotations
