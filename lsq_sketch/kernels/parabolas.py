@@ -16,19 +16,21 @@ ROUNDING = 2.0**-22
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
-def _factor(block, precision, shift, factors, scaled, inverse):
+def _factor(block, precision, shift, smallest, factors, scaled, inverse):
     """``H + P = L D L'``, and the right-hand side ``shift - g`` divided by ``L``, then by ``D``.
 
-    ``H`` is positive semidefinite but for rounding, so where the least entry of the diagonal of
-    ``P`` is less than ``width`` times `ROUNDING` times the largest of the diagonal of ``H``, what
-    is missing is added: parabolas that are flat but for rounding have a least point near that of
-    the prior. No pivot in ``D`` can be less, either.
+    ``H`` is positive semidefinite but for rounding, so where the least eigenvalue of ``P`` is less
+    than ``width`` times `ROUNDING` times the largest entry of the diagonal of ``H``, what is
+    missing is added: parabolas that are flat but for rounding have a least point near that of
+    the prior. No pivot in ``D`` can be less than the larger of the two, either.
 
     Parameters
     ----------
     block : (features, `POINT_BLOCK`)
         Features beyond those of the width are not looked at.
     precision : (width, width), shift : (width,)
+    smallest : float
+        The least eigenvalue of ``P``.
     factors : (width (width + 3) / 2, `POINT_BLOCK`)
         Overwritten: ``L`` with ``D`` on its diagonal, then the right-hand side.
     scaled, inverse : (width, `POINT_BLOCK`)
@@ -37,16 +39,14 @@ def _factor(block, precision, shift, factors, scaled, inverse):
     width = shift.size
     slope = width * (width + 1) // 2
     a = factors
-    least, ridge = np.zeros(POINT_BLOCK), np.empty(POINT_BLOCK)
-    smallest = precision[0, 0]
+    least, ridge = np.full(POINT_BLOCK, smallest), np.empty(POINT_BLOCK)
     for j in range(width):
-        smallest = min(smallest, precision[j, j])
         diagonal = j * (j + 3) // 2
         for i in range(POINT_BLOCK):  # the features hold half of the diagonal
             bound = width * ROUNDING * 2.0 * block[diagonal, i]
             least[i] = bound if bound > least[i] else least[i]
     for i in range(POINT_BLOCK):
-        ridge[i] = least[i] - smallest if least[i] > smallest else 0.0
+        ridge[i] = least[i] - smallest
     for j in range(width):
         row = j * (j + 1) // 2
         for k in range(j):
@@ -113,8 +113,9 @@ def least_points(blocks, precision, shift, points):
     n, width = points.shape
     slope = width * (width + 1) // 2
     factors, scaled, inverse = _scratch(width)
+    smallest = np.linalg.eigvalsh(precision)[0]
     for b in range(blocks.shape[0]):
-        _factor(blocks[b], precision, shift, factors, scaled, inverse)
+        _factor(blocks[b], precision, shift, smallest, factors, scaled, inverse)
         _substitute(factors, width)
         first = b * POINT_BLOCK
         for i in range(min(POINT_BLOCK, n - first)):
@@ -140,6 +141,7 @@ def posteriors(blocks, precision, shift, weights, means, covariances):
     n, width = means.shape
     slope = width * (width + 1) // 2
     factors, scaled, inverse = _scratch(width)
+    smallest = np.linalg.eigvalsh(precision)[0]
     triangle, weight = np.empty((slope, POINT_BLOCK)), np.empty((2, POINT_BLOCK))
     sums, entry = np.zeros((2, slope, POINT_BLOCK)), np.empty(POINT_BLOCK)
     for b in range(blocks.shape[0]):
@@ -148,7 +150,7 @@ def posteriors(blocks, precision, shift, weights, means, covariances):
             there = first + i < n
             weight[0, i] = 1.0 if there else 0.0
             weight[1, i] = weights[first + i] if there else 0.0
-        _factor(blocks[b], precision, shift, factors, scaled, inverse)
+        _factor(blocks[b], precision, shift, smallest, factors, scaled, inverse)
         for j in range(width):  # the inverse of the unit triangle, row by row
             row = j * (j + 1) // 2
             triangle[row + j] = 1.0

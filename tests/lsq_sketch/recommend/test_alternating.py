@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tracemalloc
-from dataclasses import replace
 from unittest import mock
 
 import numpy as np
@@ -162,11 +161,14 @@ def costs_of(loss, curvature, rows, codewords, penalties, assigned, damping=1.0)
     kernels.parabolas(LOSSES[loss], curvature, scores, labels, losses, firsts, seconds)
     expanded = np.empty((len(codewords), features), np.float32)
     kernels.expand_codewords(codewords, expanded)
-    of_ids = np.empty((len(weights), features), np.float32)
+    of_ids, curvatures = np.empty((len(weights), features), np.float32), np.empty_like(weights)
     chosen = np.arange(len(weights))
     kernels.expand_ids(
-        slopes, firsts, seconds, bounds, weights, damping, 1, codewords, assigned, chosen, of_ids
-    )
+        slopes, firsts, seconds, bounds, weights, damping, 1, codewords, assigned, chosen, of_ids,
+        curvatures,
+    )  # fmt: skip
+    expected = [seconds[bounds[j] : bounds[j + 1]].sum() for j in chosen] * weights * damping
+    np.testing.assert_allclose(curvatures, expected, rtol=1e-5)
     return of_ids @ expanded.T + penalties
 
 
@@ -294,7 +296,7 @@ def test_reassignment_never_raises_the_training_loss(
 def loss_falls(name, settings, bias, seed, n_codewords):
     task = "binary" if name == "gmf" else "regression"
     data = random_data(seed=seed, n=150, sizes=(8, 12), task=task)
-    options = {**settings, "popularity_prior": 0.0, "first_prior": 0.0}
+    options = {**settings, "prior": "popularity", "popularity_prior": 0.0}
     model = make_model(
         name, (8, 12), 8, "alternating", n_codewords, seed, options=options, bias=bias
     )
@@ -328,8 +330,9 @@ def test_products_of_codewords_and_slopes_move_ids_alike(name, settings, bias, m
     found, moved = [], []
     for largest in (0, 1 << 16):
         monkeypatch.setattr(row_losses, "LARGEST_PRODUCTS", largest)
+        options = {"prior": "popularity", **settings}
         model = make_model(
-            name, (75, 90), 8, "alternating", n_codewords, 1, options=settings, bias=bias
+            name, (75, 90), 8, "alternating", n_codewords, 1, options=options, bias=bias
         )
         spread(model, 3, 0.5)
         moved.append(reassign(model, train))
@@ -355,8 +358,10 @@ def test_parabolas_of_some_ids_are_those_of_all(bias):
         with mock.patch.object(row_losses, "LARGEST_PRODUCTS", largest):
             losses = row_losses.row_losses(place.table, context, own)
         found.append(losses.parabolas(2, seen))
-        np.testing.assert_array_equal(losses.parabolas(2, seen[some]), found[-1][some])
-    np.testing.assert_allclose(found[0], found[1], rtol=1e-4, atol=1e-5)
+        for of_all, of_some in zip(found[-1], losses.parabolas(2, seen[some]), strict=True):
+            np.testing.assert_array_equal(of_some, of_all[some])
+    for by_slopes, by_products in zip(*found, strict=True):
+        np.testing.assert_allclose(by_slopes, by_products, rtol=1e-4, atol=1e-5)
 
 
 @given(st.integers(1, 12), st.integers(0, 60), seeds)
@@ -402,8 +407,8 @@ def test_one_field_ends_where_no_single_move_helps(name):
     task = "binary" if name == "gmf" else "regression"
     data = random_data(n=120, sizes=(6, 9), task=task)
     options = {
-        "evaluation": "exact", "n_chunks": 2, "chunks_at_once": 2, "popularity_prior": 0.0,
-        "first_prior": 0.0,
+        "evaluation": "exact", "n_chunks": 2, "chunks_at_once": 2, "prior": "popularity",
+        "popularity_prior": 0.0,
     }  # fmt: skip
     model = spread(make_model(name, (6, 9), 4, "alternating", 4, 0, options=options), 5)
     place = model.store.placed[1]
@@ -442,7 +447,7 @@ def trained(seed=0, **options):
 
 
 def test_ids_without_rows_stay_and_a_wide_margin_stops_all():
-    model, train = trained()
+    model, train = trained(prior="popularity", chunks_at_once=2)
     unseen = np.setdiff1d(np.arange(50), train.ids[:, 1])
     train = train.subset(train.ids[:, 1] >= 10)
     before = model.tables[1].assignments.copy()
@@ -457,14 +462,16 @@ def test_ids_without_rows_stay_and_a_wide_margin_stops_all():
 
 @pytest.mark.parametrize("evaluation", ["exact", "quadratic"])
 def test_penalties_decide_where_they_are_large(evaluation):
-    model, train = trained(evaluation=evaluation, norm_penalty=1e6, chunks_at_once=4)
+    model, train = trained(
+        evaluation=evaluation, norm_penalty=1e6, chunks_at_once=4, prior="popularity"
+    )
     reassign(model, train)
     for table in model.tables:
         seen = np.unique(train.ids[:, model.tables.index(table)])
         for chunk in range(4):
             shortest = (table.codewords(chunk) ** 2).sum(axis=1).argmin()
             assert (table.assignments[seen, chunk] == shortest).all()
-    options = {"first_prior": 1e6, "first_prior_per_row": 1e6}
+    options = {"prior": "popularity", "popularity_prior": 1e6}
     model, train = trained(evaluation=evaluation, chunks_at_once=4, **options)
     table = model.tables[1]
     table.assignments[:30] = 2
@@ -472,35 +479,10 @@ def test_penalties_decide_where_they_are_large(evaluation):
     assert (table.assignments[np.unique(train.ids[:, 1])] == 2).all()
 
 
-def test_the_prior_is_stronger_at_first_where_rows_are_few():
-    """When a chunk moves first, and only with fewer rows an ID than ``enough_rows`` asks."""
-    options = {"popularity_prior": 0.5, "first_prior": 3.0, "first_epoch": 2}
-    model, data, place = seedable("gmf", options)
-    few = data.train.subset(slice(0, 30 * 8 * 4 - 1))
-    contexts = [context_of(model, few, place, epoch=e) for e in (2, 3, 4)]
-    assert [place.table._prior(context, 959) for context in contexts] == [3.0, 3.0, 0.5]
-    assert place.table._prior(context_of(model, data.train, place, epoch=2), 4000) == 0.5
-    place.table.options = replace(place.table.options, chunks_at_once=4)
-    assert [place.table._prior(context, 959) for context in contexts] == [3.0, 0.5, 0.5]
-
-
-def test_the_first_prior_is_bounded_by_the_rows_of_an_id():
-    """Those of the ID that an average row has; and it is never weaker than the usual prior."""
-    options = {"popularity_prior": 0.5, "first_prior": 8.0, "first_prior_per_row": 0.1}
-    model, data, place = seedable("gmf", options)
-    few = data.train.subset(slice(0, 900))
-    for rows, counts in ((few, np.bincount(few.ids[:, place.field])), (few.subset([0]), [1])):
-        of_a_row = sum(n * n for n in counts) / sum(counts)
-        found = place.table._prior(context_of(model, rows, place), len(rows))
-        assert found == pytest.approx(max(0.5, 0.1 * of_a_row))
-    place.table.options = replace(place.table.options, first_prior_per_row=10.0)
-    assert place.table._prior(context_of(model, few, place), len(few)) == 8.0
-
-
 def test_a_stronger_prior_gathers_ids():
     counts = {}
     for prior in (0.0, 20.0):
-        model, train = trained(first_prior=prior, first_prior_per_row=20.0)
+        model, train = trained(prior="popularity", popularity_prior=prior)
         reassign(model, train)
         labels = model.tables[1].assignments[np.unique(train.ids[:, 1]), 0]
         counts[prior] = np.bincount(labels).max()
@@ -570,12 +552,19 @@ def test_a_sample_of_rows():
     np.testing.assert_array_equal(before[outside], table.assignments[outside])
 
 
-@pytest.mark.parametrize("seeded", [False, True])
-def test_a_sampled_row_stands_for_the_others(seeded):
+@pytest.mark.parametrize(
+    ("seeded", "prior"), [(False, "gaussian"), (False, "popularity"), (True, "popularity")]
+)
+def test_a_sampled_row_stands_for_the_others(seeded, prior):
     """Every row three times: a third of them gives what all give, penalties and all."""
     found = []
     for max_rows in (None, 500):
-        options = {"max_rows": max_rows, "norm_penalty": 2.0, "first_prior": 2.0}
+        options = {
+            "max_rows": max_rows,
+            "norm_penalty": 2.0,
+            "popularity_prior": 2.0,
+            "prior": prior,
+        }
         model, data, place = seedable("gmf", options, n=500)
         train = data.train.subset(np.repeat(np.arange(500), 3))
         context = context_of(model, train, place)
@@ -608,7 +597,7 @@ def test_when_ids_move(options, expected, monkeypatch):
 
 
 def test_chunks_take_turns():
-    """Given; or all, half where rows are few, one where codewords are very many."""
+    """Given; or all, half or one where rows are few, one where codewords are very many."""
 
     def turns(cardinality, dim, n_codewords, rows, epochs, **options):
         sizes = (cardinality, 3)
@@ -621,8 +610,11 @@ def test_chunks_take_turns():
     given = turns(50, 8, 6, 100, (1, 2, 3), chunks_at_once=3)
     assert given == [[0, 1, 2], [3, 0, 1], [2, 3, 0]]
     assert turns(50, 8, 6, 50 * 8 * 4, (1, 2)) == [[0, 1, 2, 3]] * 2
-    assert turns(50, 8, 6, 50 * 8 * 3, (1, 2, 3)) == [[0, 1], [2, 3], [0, 1]]
-    assert turns(50, 6, 6, 50, (1, 2), n_chunks=3) == [[0, 1], [2, 0]]
+    few = {"prior": "popularity"}
+    assert turns(50, 8, 6, 50 * 8 * 3, (1, 2, 3), **few) == [[0, 1], [2, 3], [0, 1]]
+    assert turns(50, 6, 6, 50, (1, 2), n_chunks=3, **few) == [[0, 1], [2, 0]]
+    assert turns(50, 8, 6, 50 * 8 * 3, (1, 2, 5)) == [[0], [1], [0]]
+    assert turns(50, 8, 6, 50 * 8 * 4, (1, 2, 5), prior="gaussian") == [[0], [1], [0]]
     assert turns(8451, 32, 4096, 8000, range(2, 7), first_epoch=2) == [[0], [1], [2], [3], [0]]
     model, train = trained(chunks_at_once=1)
     before = model.tables[0].assignments.copy()

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from lsq_sketch import threads
 from lsq_sketch.kernels.argmin import POINT_BLOCK, in_blocks
+from lsq_sketch.kernels.parabolas import ROUNDING, least_points
 from lsq_sketch.kernels.reassignment import expand_codewords
-from lsq_sketch.kernels.seeding import ROUNDING, least_points, recentre
+from lsq_sketch.kernels.seeding import recentre
 from lsq_sketch.recommend import seeding
 from lsq_sketch.recommend.seeding import least_cost, seed_codewords
 from tests.strategies import seeds
@@ -39,7 +40,7 @@ def random_parabolas(rng, n, width, rank=None, scale=1.0):
 def solve(features, precision):
     width = seeding._width(features.shape[1])
     points = np.full((len(features), width), np.nan, np.float32)
-    least_points(in_blocks(features), width, precision, points)
+    least_points(in_blocks(features), precision * np.eye(width), np.zeros(width), points)
     return points
 
 
