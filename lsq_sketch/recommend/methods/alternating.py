@@ -88,8 +88,9 @@ class AlternatingOptions:
         Rows looked at for one ID; the others are taken to be like them. Bounds the memory.
     chunks_at_once : int or None
         Chunks reassigned after an epoch, in turn; None: all where IDs have rows enough (see
-        ``enough_rows``), else half, with a Gaussian prior one; and fewer where codewords are so
-        many that multiplying by them would take longer than two training epochs.
+        ``enough_rows``), else half, with a Gaussian prior as few as let each have a turn in half
+        of the epochs; and fewer where codewords are so many that multiplying by them would take
+        longer than two training epochs.
     optimizer_state : {"keep", "reset"}
         Whether the optimiser's running means of the codebooks are set to zero when IDs move.
     seed_until : float
@@ -427,7 +428,8 @@ class AlternatingEmbedding(GatherTable):
             work = self.cardinality * self.n_codewords * self.n_features
             at_once = int(WORK_A_ROW * self.dim * rows / (2 * work))
             if self._fitted_priors(context) is not None:
-                at_once = 1
+                turns = max(1, context.epochs // self.options.reassign_every)
+                at_once = min(at_once, -(-2 * self.n_chunks // turns))
             elif not self._rows_suffice(context):
                 at_once = min(at_once, -(-self.n_chunks // 2))
         return min(max(at_once, 1), self.n_chunks)

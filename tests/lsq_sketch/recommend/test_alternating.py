@@ -615,6 +615,7 @@ def test_chunks_take_turns():
     assert turns(50, 6, 6, 50, (1, 2), n_chunks=3, **few) == [[0, 1], [2, 0]]
     assert turns(50, 8, 6, 50 * 8 * 3, (1, 2, 5)) == [[0], [1], [0]]
     assert turns(50, 8, 6, 50 * 8 * 4, (1, 2, 5), prior="gaussian") == [[0], [1], [0]]
+    assert turns(50, 8, 6, 50 * 8 * 3, (2, 4), reassign_every=3) == [[0, 1, 2], [3, 0, 1]]
     assert turns(8451, 32, 4096, 8000, range(2, 7), first_epoch=2) == [[0], [1], [2], [3], [0]]
     model, train = trained(chunks_at_once=1)
     before = model.tables[0].assignments.copy()

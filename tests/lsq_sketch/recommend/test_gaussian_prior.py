@@ -393,7 +393,8 @@ def test_priors_are_kept_while_training_alone(tmp_path):
     data = random_data(n=300, sizes=(12, 15))
 
     def trainer(**options):
-        options["seed_until"] = 0.0  # a share of all epochs, of which there are two numbers here
+        # neither a share of all epochs, of which there are two numbers here
+        options |= {"seed_until": 0.0, "chunks_at_once": 1}
         model = make_model("gmf", (12, 15), 8, "alternating", 6, 1, options=options)
         return Trainer(model, data, Adam(0.01), TrainingOptions(epochs=8, batch_size=32, seed=2))
 
