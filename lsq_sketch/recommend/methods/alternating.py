@@ -88,9 +88,9 @@ class AlternatingOptions:
         Rows looked at for one ID; the others are taken to be like them. Bounds the memory.
     chunks_at_once : int or None
         Chunks reassigned after an epoch, in turn; None: all where IDs have rows enough (see
-        ``enough_rows``), else half, with a Gaussian prior as few as let each have a turn in half
-        of the epochs; and fewer where codewords are so many that multiplying by them would take
-        longer than two training epochs.
+        ``enough_rows``), else half, or as few as have their ``prior_turns`` by the end; and fewer
+        where codewords are so many that multiplying by them would take longer than two training
+        epochs.
     optimizer_state : {"keep", "reset"}
         Whether the optimiser's running means of the codebooks are set to zero when IDs move.
     seed_until : float
@@ -427,11 +427,11 @@ class AlternatingEmbedding(GatherTable):
         if at_once is None:
             work = self.cardinality * self.n_codewords * self.n_features
             at_once = int(WORK_A_ROW * self.dim * rows / (2 * work))
-            if self._fitted_priors(context) is not None:
-                turns = max(1, context.epochs // self.options.reassign_every)
-                at_once = min(at_once, -(-2 * self.n_chunks // turns))
-            elif not self._rows_suffice(context):
+            if not self._rows_suffice(context):
                 at_once = min(at_once, -(-self.n_chunks // 2))
+            if self._fitted_priors(context) is not None:
+                reassignments = max(1, context.epochs // self.options.reassign_every)
+                at_once = min(at_once, self.prior_turns * self.n_chunks // reassignments)
         return min(max(at_once, 1), self.n_chunks)
 
     def _chunks(self, context: EpochContext, rows: int) -> list[int]:

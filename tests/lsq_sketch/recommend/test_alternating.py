@@ -613,9 +613,11 @@ def test_chunks_take_turns():
     few = {"prior": "popularity"}
     assert turns(50, 8, 6, 50 * 8 * 3, (1, 2, 3), **few) == [[0, 1], [2, 3], [0, 1]]
     assert turns(50, 6, 6, 50, (1, 2), n_chunks=3, **few) == [[0, 1], [2, 0]]
-    assert turns(50, 8, 6, 50 * 8 * 3, (1, 2, 5)) == [[0], [1], [0]]
-    assert turns(50, 8, 6, 50 * 8 * 4, (1, 2, 5), prior="gaussian") == [[0], [1], [0]]
-    assert turns(50, 8, 6, 50 * 8 * 3, (2, 4), reassign_every=3) == [[0, 1, 2], [3, 0, 1]]
+    # of ten epochs, each chunk three times: one at once; four times: two
+    assert turns(50, 8, 4, 50 * 8 * 3, (1, 2, 5)) == [[0], [1], [0]]
+    assert turns(50, 8, 6, 50 * 8 * 3, (1, 2, 3), prior_turns=5) == [[0, 1], [2, 3], [0, 1]]
+    assert turns(50, 8, 4, 50 * 8 * 4, (1, 2, 5), prior="gaussian") == [[0], [1], [0]]
+    assert turns(50, 8, 4, 50 * 8 * 3, (2, 4), reassign_every=2) == [[0, 1], [2, 3]]
     assert turns(8451, 32, 4096, 8000, range(2, 7), first_epoch=2) == [[0], [1], [2], [3], [0]]
     model, train = trained(chunks_at_once=1)
     before = model.tables[0].assignments.copy()
