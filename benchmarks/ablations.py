@@ -61,29 +61,41 @@ class Study:
 
 STUDIES = {
     "alternating-prior": Study(
-        "Alternating CCE: how strongly IDs are held in popular codewords",
+        "Alternating CCE: what holds back IDs of few rows",
         ("movielens-small",),
         (
-            *(f"alternating:first-prior={p}" for p in (0.6, 2.0, 4.0, 8.0, 16.0)),
-            *(f"alternating:popularity-prior={p}" for p in (0.0, 0.3, 1.0)),
-            "alternating:popularity-prior=0.0:first-prior=0.0",
-            "alternating:popularity-prior=0.0:first-prior=0.0:margin=1.0",
-            "alternating:reassign-until=0.5",
+            "alternating",
+            *(f"alternating:prior-turns={turns}" for turns in (3, 5, 8)),
+            *(f"alternating:uncertainty={share}" for share in (0.0, 1.0)),
+            "alternating:chunks-at-once=2",
+            "alternating:prior=popularity",
+            "alternating:prior=popularity:popularity-prior=0.0",
+            "alternating:prior=popularity:popularity-prior=0.0:margin=1.0",
         ),
         (4, 16, 64),
     ),
     "alternating-prior-flights": Study(
-        "Alternating CCE: how strongly IDs are held in popular codewords at first, with the DLRM",
+        "Alternating CCE: the same, with the DLRM",
         ("flights",),
-        (*(f"alternating:first-prior={p}" for p in (0.6, 2.0, 4.0, 8.0, 16.0)), "pq"),
+        (
+            "alternating",
+            "alternating:prior=popularity",
+            "alternating:prior=popularity:popularity-prior=0.0",
+            "pq",
+        ),
         (16, 64),
         model="dlrm",
         epochs=4,
     ),
-    "alternating-prior-clusters": Study(
-        "Alternating CCE: the same, where clusters are planted and rows are few",
-        ("synthetic:1000x100:clusters=16:zipf=1", "synthetic:3000x60:clusters=20"),
-        (*(f"alternating:first-prior={p}" for p in (0.6, 2.0, 8.0)), "pq"),
+    "alternating-prior-synthetic": Study(
+        "Alternating CCE: the same, on synthetic data of few rows, with and without clusters",
+        (
+            "synthetic:500x150:zipf=1",
+            "synthetic:300x100",
+            "synthetic:1000x100:clusters=16:zipf=1",
+            "synthetic:3000x60:clusters=16",
+        ),
+        ("alternating", "alternating:prior=popularity", "pq"),
         (16, 64),
         decays=(0.1,),
     ),
