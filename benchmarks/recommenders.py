@@ -150,12 +150,12 @@ class Training:
         return total / len(order)
 
     def after_epoch(self) -> None:
-        """What the method does between the first epoch and the second of three."""
+        """What the method does after the first epoch of thirty."""
         frequencies: dict[int, np.ndarray] = {}
         for number, place in enumerate(self.model.store.placed):
             place.table.after_epoch(
                 EpochContext(
-                    1, 3, np.random.default_rng(number), self.model, place.table, place.field,
+                    1, 30, np.random.default_rng(number), self.model, place.table, place.field,
                     place.column, self.rows, self.workspace, frequencies,
                 )
             )  # fmt: skip
