@@ -3,7 +3,8 @@
 A parabola in ``c`` (width,), ``c'Hc / 2 + g'c``, is one row of features, as
 `reassignment.expand_ids` gives them: the entries of ``H`` below and on the diagonal, those on it
 halved, then ``g``. The prior of precision ``P`` and mean ``m`` adds ``(c - m)'P(c - m) / 2``; it
-is given as ``P`` and ``shift = P m``. A lane of vector code works on each parabola, in float64.
+is given as ``P`` and ``shift = P m``. A lane of vector code works on each parabola, in numbers of
+the type of ``shift``.
 """
 
 import numpy as np
@@ -39,11 +40,13 @@ def _factor(block, precision, shift, smallest, factors, scaled, inverse):
     width = shift.size
     slope = width * (width + 1) // 2
     a = factors
-    least, ridge = np.full(POINT_BLOCK, smallest), np.empty(POINT_BLOCK)
+    one, two = shift.dtype.type(1), shift.dtype.type(2)
+    share = shift.dtype.type(2 * width * ROUNDING)
+    least, ridge = np.full(POINT_BLOCK, smallest), np.empty(POINT_BLOCK, shift.dtype)
     for j in range(width):
         diagonal = j * (j + 3) // 2
         for i in range(POINT_BLOCK):  # the features hold half of the diagonal
-            bound = width * ROUNDING * 2.0 * block[diagonal, i]
+            bound = share * block[diagonal, i]
             least[i] = bound if bound > least[i] else least[i]
     for i in range(POINT_BLOCK):
         ridge[i] = least[i] - smallest
@@ -53,7 +56,7 @@ def _factor(block, precision, shift, smallest, factors, scaled, inverse):
             for i in range(POINT_BLOCK):
                 a[row + k, i] = block[row + k, i] + precision[j, k]
         for i in range(POINT_BLOCK):
-            a[row + j, i] = 2.0 * block[row + j, i] + precision[j, j] + ridge[i]
+            a[row + j, i] = two * block[row + j, i] + precision[j, j] + ridge[i]
             a[slope + j, i] = shift[j] - block[slope + j, i]
     for j in range(width):
         row = j * (j + 1) // 2
@@ -66,7 +69,7 @@ def _factor(block, precision, shift, smallest, factors, scaled, inverse):
             pivot = a[row + j, i]
             pivot = least[i] if pivot < least[i] else pivot
             a[row + j, i] = pivot
-            inverse[j, i] = 1.0 / pivot
+            inverse[j, i] = one / pivot
         for below in range(j + 1, width + 1):  # the right-hand side is the row after the last
             other = below * (below + 1) // 2
             for k in range(j):
@@ -88,12 +91,12 @@ def _substitute(factors, width):
 
 
 @njit(cache=True, nogil=True)
-def _scratch(width):
+def _scratch(width, kind):
     """Room for `_factor`."""
     return (
-        np.empty((width * (width + 3) // 2, POINT_BLOCK)),
-        np.empty((width, POINT_BLOCK)),
-        np.empty((width, POINT_BLOCK)),
+        np.empty((width * (width + 3) // 2, POINT_BLOCK), kind),
+        np.empty((width, POINT_BLOCK), kind),
+        np.empty((width, POINT_BLOCK), kind),
     )
 
 
@@ -106,13 +109,13 @@ def least_points(blocks, precision, shift, points):
     blocks : (blocks, features, `POINT_BLOCK`)
         See `argmin.in_blocks`. Of floats; features beyond those of the width are not looked at.
     precision : (width, width), shift : (width,)
-        Of float64, the former positive definite.
+        The former positive definite.
     points : (n, width)
         Of floats, overwritten.
     """
     n, width = points.shape
     slope = width * (width + 1) // 2
-    factors, scaled, inverse = _scratch(width)
+    factors, scaled, inverse = _scratch(width, shift.dtype)
     smallest = np.linalg.eigvalsh(precision)[0]
     for b in range(blocks.shape[0]):
         _factor(blocks[b], precision, shift, smallest, factors, scaled, inverse)
@@ -140,7 +143,7 @@ def posteriors(blocks, precision, shift, weights, means, covariances):
     """
     n, width = means.shape
     slope = width * (width + 1) // 2
-    factors, scaled, inverse = _scratch(width)
+    factors, scaled, inverse = _scratch(width, shift.dtype)
     smallest = np.linalg.eigvalsh(precision)[0]
     triangle, weight = np.empty((slope, POINT_BLOCK)), np.empty((2, POINT_BLOCK))
     sums, entry = np.zeros((2, slope, POINT_BLOCK)), np.empty(POINT_BLOCK)
@@ -179,3 +182,43 @@ def posteriors(blocks, precision, shift, weights, means, covariances):
         for j in range(width):
             for k in range(j + 1):
                 covariances[s, j, k] = covariances[s, k, j] = sums[s, j * (j + 1) // 2 + k].sum()
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
+def add_pulls(features, precision, shift, pulls):
+    """Add to each parabola the tangent of the prior at the posterior mean, ``u``.
+
+    With it the parabola is least at ``u``, of which it says as much as before: the curvature
+    of the prior is not added. Its slope there is ``P (u - m)``.
+
+    Parameters
+    ----------
+    features : (n, features)
+        Changed in place.
+    precision, shift
+        As for `least_points`.
+    pulls : (n, width)
+        Of float32, overwritten: the slopes.
+    """
+    n, width = pulls.shape
+    slope = width * (width + 1) // 2
+    factors, scaled, inverse = _scratch(width, shift.dtype)
+    smallest = np.linalg.eigvalsh(precision)[0]
+    block = np.zeros((slope + width, POINT_BLOCK), np.float32)
+    for first in range(0, n, POINT_BLOCK):
+        size = min(POINT_BLOCK, n - first)
+        for i in range(size):
+            for f in range(slope + width):
+                block[f, i] = features[first + i, f]
+        _factor(block, precision, shift, smallest, factors, scaled, inverse)
+        _substitute(factors, width)
+        for a in range(width):
+            for i in range(POINT_BLOCK):
+                scaled[a, i] = -shift[a]
+            for b in range(width):
+                for i in range(POINT_BLOCK):
+                    scaled[a, i] += precision[a, b] * factors[slope + b, i]
+        for i in range(size):
+            for a in range(width):
+                pulls[first + i, a] = scaled[a, i]
+                features[first + i, slope + a] += pulls[first + i, a]

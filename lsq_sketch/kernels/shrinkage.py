@@ -3,8 +3,8 @@
 import numpy as np
 from numba import njit
 
-from .argmin import first_least, in_blocks
-from .parabolas import least_points
+from .argmin import first_least
+from .parabolas import add_pulls
 from .reassignment import begin_moves, expand_ids, make_moves
 
 
@@ -25,36 +25,6 @@ def add_uncertainty(features, curvatures, uncertainty):
     for s in range(features.shape[0]):
         for f in range(features.shape[1]):
             features[s, f] += curvatures[s] * uncertainty[f]
-
-
-@njit(cache=True, nogil=True)
-def add_pulls(features, precision, shift, pulls):
-    """Add to each parabola the tangent of the prior at the posterior mean, ``u``.
-
-    With it the parabola is least at ``u``, of which it says as much as before: the curvature
-    of the prior is not added. Its slope there is ``P (u - m)``.
-
-    Parameters
-    ----------
-    features : (n, features)
-        Changed in place.
-    precision : (width, width), shift : (width,)
-        ``P`` and ``P m``, of float64.
-    pulls : (n, width)
-        Of float32, overwritten: the slopes.
-    """
-    n, width = pulls.shape
-    least_points(in_blocks(features), precision, shift, pulls)
-    slope = np.empty(width)
-    first = features.shape[1] - width
-    for s in range(n):
-        for a in range(width):
-            slope[a] = -shift[a]
-            for b in range(width):
-                slope[a] += precision[a, b] * pulls[s, b]
-        for a in range(width):
-            pulls[s, a] = slope[a]
-            features[s, first + a] += pulls[s, a]
 
 
 @njit(cache=True, nogil=True)
@@ -80,7 +50,7 @@ def move_to_posteriors(
     Parameters
     ----------
     precisions : (chunks, width, width), shifts : (chunks, width)
-        Of the priors, in units of the loss; see `parabolas`.
+        Of the priors, in units of the loss; see `parabolas.least_points`.
     uncertainties : (chunks, features)
         Of the other field's vectors; see `add_uncertainty`.
 

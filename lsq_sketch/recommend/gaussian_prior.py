@@ -107,7 +107,9 @@ class GaussianPriors:
         )  # fmt: skip
 
     def in_units(self, chunks: np.ndarray, nat: float) -> tuple[np.ndarray, np.ndarray]:
-        """Precisions of some chunks, and their products with the means; of the others zeros.
+        """Precisions of some chunks, and their products with the means, in float32.
+
+        Zeros for the others.
 
         Parameters
         ----------
@@ -119,7 +121,7 @@ class GaussianPriors:
         for chunk in chunks:
             precisions[chunk] = nat * np.linalg.inv(self.covariances[chunk])
             shifts[chunk] = precisions[chunk] @ self.means[chunk]
-        return precisions, shifts
+        return precisions.astype(np.float32), shifts.astype(np.float32)
 
     def most_likely(self, chunk: int, codewords: np.ndarray) -> int:
         """The codeword that an ID without rows has: that of highest density."""
@@ -146,4 +148,5 @@ def as_parabola(matrix: np.ndarray) -> np.ndarray:
     """
     width = len(matrix)
     halved = matrix - np.diag(np.diag(matrix) / 2)
-    return np.concatenate([halved[np.tril_indices(width)], np.zeros(width)]).astype(np.float32)
+    by_row = [halved[a, : a + 1] for a in range(width)]
+    return np.concatenate([*by_row, np.zeros(width)]).astype(np.float32)

@@ -170,7 +170,7 @@ class LossesBySlopes(RowLosses):
         Parameters
         ----------
         chunks : ndarray of int64
-        precisions, shifts : ndarray of float64
+        precisions, shifts : ndarray of float32
             Of the prior of each chunk; see `lsq_sketch.recommend.gaussian_prior`.
         uncertainties : ndarray of float32, shape (chunks, features)
             Of the other field's vectors.
