@@ -88,7 +88,7 @@ class AlternatingOptions:
         Rows looked at for one ID; the others are taken to be like them. Bounds the memory.
     chunks_at_once : int or None
         Chunks reassigned after an epoch, in turn; None: all where IDs have rows enough (see
-        ``enough_rows``), else half, or as few as have their ``prior_turns`` by the end; and fewer
+        ``enough_rows``), else half, or about as few as have their ``prior_turns`` by the end; and fewer
         where codewords are so many that multiplying by them would take longer than two training
         epochs.
     optimizer_state : {"keep", "reset"}
@@ -431,7 +431,8 @@ class AlternatingEmbedding(GatherTable):
                 at_once = min(at_once, -(-self.n_chunks // 2))
             if self._fitted_priors(context) is not None:
                 reassignments = max(1, context.epochs // self.options.reassign_every)
-                at_once = min(at_once, self.prior_turns * self.n_chunks // reassignments)
+                wanted = round(self.prior_turns * self.n_chunks / reassignments)
+                at_once = min(at_once, wanted)
         return min(max(at_once, 1), self.n_chunks)
 
     def _chunks(self, context: EpochContext, rows: int) -> list[int]:
