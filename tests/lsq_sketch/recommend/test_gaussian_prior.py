@@ -259,6 +259,7 @@ def test_an_id_without_rows_has_the_likeliest_codeword():
 def few_rows(name="gmf", n=600, sizes=(30, 50), **options):
     task = "regression" if name == "matrix-factorization" else "binary"
     n_dense = 2 if name == "dlrm" else 0
+    options = {"chunks_at_once": 1, **options}
     data = random_data(seed=0, n=n, sizes=sizes, task=task, n_dense=n_dense)
     model = make_model(name, sizes, 8, "alternating", 6, 3, options=options, n_dense=n_dense)
     return spread(model, 7, 0.5), data.train
