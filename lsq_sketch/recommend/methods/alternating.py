@@ -95,7 +95,8 @@ class AlternatingOptions:
         Whether the optimiser's running means of the codebooks are set to zero when IDs move.
     seed_until : float
         Share of all epochs up to which codebooks are seeded anew before IDs move: from k-means
-        of the vectors that would be best for the IDs' own rows. For factor models only.
+        of the vectors that would be best for the IDs' own rows. For factor models only, and where
+        IDs have no Gaussian prior, with which they find their codewords as well.
     seeded_at_once : int
         Chunks seeded anew after an epoch, in turn.
     seed_rows : float
@@ -332,6 +333,8 @@ class AlternatingEmbedding(GatherTable):
         options = self.options
         in_time = options.first_epoch <= context.epoch <= options.seed_until * context.epochs
         if not in_time or self.dim == 1 or not context.model.scores_are_inner_products:
+            return False
+        if self._fitted_priors(context) is not None:
             return False
         fields = range(len(context.model.cardinalities))
         return min(context.mean_frequency(f) for f in fields) >= options.seed_rows * self.dim

@@ -754,8 +754,9 @@ def seedable(name, options, n=4000):
 
 
 def test_when_codebooks_are_seeded_anew():
-    """Early, where IDs have rows enough, and scores are linear."""
-    model, data, place = seedable("gmf", {"seed_until": 0.3, "first_epoch": 2})
+    """Early, where IDs have rows enough, and scores are linear; not with a Gaussian prior."""
+    options = {"seed_until": 0.3, "first_epoch": 2, "prior": "popularity"}
+    model, data, place = seedable("gmf", options)
     table = place.table
     times = [table._seeds(context_of(model, data.train, place, epoch=e)) for e in range(1, 6)]
     assert times == [False, True, True, False, False]
@@ -766,6 +767,10 @@ def test_when_codebooks_are_seeded_anew():
         assert not place.table._seeds(context_of(model, few, place, epoch=2))
         few = data.train.subset(slice(0, enough))
         assert place.table._seeds(context_of(model, few, place, epoch=2))
+    for prior, seeded in (("auto", [False, True]), ("gaussian", [False, False])):
+        model, data, place = seedable("gmf", {"prior": prior})
+        rows = [data.train.subset(slice(0, n)) for n in (enough, 30 * 8 * 4)]
+        assert [place.table._seeds(context_of(model, part, place)) for part in rows] == seeded
     dlrm = make_model("dlrm", (30, 20), 8, "alternating", 3, 0)
     context = context_of(dlrm, data.train, dlrm.store.placed[0])
     assert not dlrm.tables[0]._seeds(context)
