@@ -4,7 +4,7 @@ GMF (two tables, 32 columns, Adam, 30 epochs), each method at 16 to 1,024 traine
 column and table (tables of fewer IDs are kept whole); horizontally the trained parameters of both
 tables, codes of IDs not counted. Best validation AUC and lowest validation cross-entropy (BCE) of
 all epochs: mean over three seeds, band from the least to the greatest. Dashed: the full tables of
-the best epoch, quantised after training, which had to hold them (`lsq-sketch compare` quantises them
+the best epoch, quantised after training, which had to hold them (`lsq-sketch compare` quantises
 after every epoch and takes the best: up to 0.015 of AUC more). All others are trained in the
 parameters they are drawn at.
 

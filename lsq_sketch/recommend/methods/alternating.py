@@ -88,9 +88,9 @@ class AlternatingOptions:
         Rows looked at for one ID; the others are taken to be like them. Bounds the memory.
     chunks_at_once : int or None
         Chunks reassigned after an epoch, in turn; None: all where IDs have rows enough (see
-        ``enough_rows``), else half, or about as few as have their ``prior_turns`` by the end; and fewer
-        where codewords are so many that multiplying by them would take longer than two training
-        epochs.
+        ``enough_rows``), else half, or about as few as have their ``prior_turns`` by the end; and
+        fewer where codewords are so many that multiplying by them would take longer than two
+        training epochs.
     optimizer_state : {"keep", "reset"}
         Whether the optimiser's running means of the codebooks are set to zero when IDs move.
     seed_until : float
