@@ -93,7 +93,7 @@ class GaussianPriors:
         >>> priors = GaussianPriors.unfitted(1, 1)
         >>> features = np.float32([[500.0, 1000.0], [500.0, -1000.0]] * 50)
         >>> priors.fit(0, features, np.ones(100), 0.1)
-        >>> priors.covariances.round(3).tolist()
+        >>> priors.covariances.round(2).tolist()
         [[[1.0]]]
         """
         width = self.means.shape[1]
