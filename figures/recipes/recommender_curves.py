@@ -13,8 +13,8 @@ one a movie ("biases only") is the yardstick: so small a set leaves embeddings l
 (c, d) Synthetic: 1,000 users and items with random vectors, 300 rows a user; the labels' true
 probabilities give what can be reached at best.
 
-In both, assignments taken from the loss (alternating CCE) make of the fewest parameters about what
-the full table gives in these epochs, and more than quantising it does. CCE is the library's
+In both, assignments taken from the loss (alternating CCE) make of the fewest parameters what the
+full table gives in these epochs (c), or more (a), and more than quantising it. CCE is the library's
 default, whose clustering step differs from the published one in detail; it is above the hashing
 trick, CE, QR, sums of hashes, hash embedding and ROBE at every size. Thirty epochs are few for
 some: DHE, tensor trains and the full table in (c) still gain in the last.
