@@ -16,7 +16,7 @@ from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 
 from lsq_sketch.kernels.products import multiply
-from lsq_sketch.recommend.checkpoint import copy_model, restore_model
+from lsq_sketch.recommend.checkpoint import copy_model, restore_arrays, restore_model
 from lsq_sketch.recommend.data import Interactions
 from lsq_sketch.recommend.methods import registry
 from lsq_sketch.recommend.methods.cce import ClusteredEmbedding
@@ -390,9 +390,11 @@ def reassignment(sizes: Size, budget: int, epochs: int) -> Benchmark:
         ours.epoch()
     other.epoch()
     start = copy_model(ours.model)
+    kept = {name: array.copy() for name, array in ours.model.kept.items()}
 
     def run() -> None:
         restore_model(ours.model, start)
+        restore_arrays(ours.model.kept, kept)
         ours.after_epoch()
 
     run()
