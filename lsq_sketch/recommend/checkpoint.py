@@ -194,6 +194,29 @@ def load_buckets(path: Path) -> Buckets | None:
     return Buckets(metadata["buckets"], arrays[KEPT], tuple(metadata["model"]["cardinalities"]))
 
 
+def saved_model(path: Path, settings: dict[str, Any]) -> Model:
+    """A model of the settings in a file, at its starting values.
+
+    Parameters
+    ----------
+    path : Path
+    settings : dict
+        From `lsq_sketch.recommend.models.Model.settings`.
+
+    Raises
+    ------
+    CheckpointError
+        If this version knows no such model: methods lose options and gain others.
+    """
+    try:
+        return make_model(**settings)
+    except (TypeError, ValueError) as error:
+        raise CheckpointError(
+            f"{path} has a model that this version of lsq-sketch does not make ({error}) Use the "
+            f"version that saved it, or train and save it again."
+        ) from error
+
+
 def load_model(path: Path) -> tuple[Model, dict[str, Any]]:
     """A saved model, or the model of a checkpoint (its best one, if it has one).
 
@@ -215,7 +238,7 @@ def load_model(path: Path) -> tuple[Model, dict[str, Any]]:
         If it cannot be read.
     """
     arrays, metadata = read_arrays(path, kind="")
-    model = make_model(**metadata["model"])
+    model = saved_model(path, metadata["model"])
     arrays.pop(KEPT, None)
     if metadata["kind"] == "checkpoint":
         prefix = "best/" if any(name.startswith("best/") for name in arrays) else "now/"

@@ -23,13 +23,14 @@ from .checkpoint import (
     read_arrays,
     restore_arrays,
     restore_model,
+    saved_model,
     write_arrays,
 )
 from .data import Dataset, Interactions
 from .data.dataset import is_memory_map
 from .methods import Parameter, Table
 from .metrics import area_under_curve
-from .models import Model, make_model
+from .models import Model
 from .optimizers import OPTIMIZERS, Adam, Optimizer
 from .post_training import compress, compresses_trained, fine_tuned_from, uncompressed
 from .workspace import BLOCK_BATCHES, Workspace
@@ -587,7 +588,7 @@ class Trainer:
         options = TrainingOptions(**saved["options"])
         if epochs is not None:
             options = replace(options, epochs=epochs)
-        trainer = cls(make_model(**saved["model"]), data, optimizer, options)
+        trainer = cls(saved_model(path, saved["model"]), data, optimizer, options)
         restore_model(trainer.model, _part(arrays, "now/"))
         restore_arrays(trainer.model.kept, _part(arrays, "kept/"))
         learner_arrays = _part(arrays, "learner/")

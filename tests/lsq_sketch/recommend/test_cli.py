@@ -15,7 +15,7 @@ import pytest
 
 from lsq_sketch.cli import display, main
 from lsq_sketch.cli.compare import slug
-from lsq_sketch.recommend.checkpoint import load_model
+from lsq_sketch.recommend.checkpoint import load_model, read_arrays, write_arrays
 from lsq_sketch.recommend.comparison import COLUMNS, Comparison, compare, csv_text
 from lsq_sketch.recommend.data import load, load_ratings
 from lsq_sketch.recommend.data.criteo import FIRST, RARE
@@ -652,6 +652,27 @@ def test_a_checkpoint_is_no_saved_model(call):
     status, _, err = call("predict", "state", "--pairs", "state")
     assert status == 2
     assert "state is no model saved by lsq-sketch train --save. If it is a checkpoint" in err
+
+
+@pytest.mark.parametrize(
+    ("option", "words"),
+    [
+        ("--save", ("predict", "m", "--pairs", "m")),
+        ("--checkpoint", (*TRAIN, "--checkpoint", "m", "--resume")),
+    ],
+)
+def test_a_file_of_another_version_is_one_clear_line(call, tmp_path, option, words):
+    """With an option of the method that is gone since."""
+    call(*TRAIN, "--epochs", 1, option, "m", "--no-baseline")
+    arrays, metadata = read_arrays(tmp_path / "m", kind="")
+    metadata["model"]["options"]["gone"] = 1.0
+    metadata.pop("format")
+    write_arrays(tmp_path / "m", arrays, metadata)
+    status, _, err = call(*words)
+    assert status == 2
+    assert "m has a model that this version of lsq-sketch does not make (" in err
+    assert "has no option 'gone'" in err
+    assert len(err.splitlines()) == 1
 
 
 @pytest.mark.parametrize("command", ["train", "compare", "predict"])
