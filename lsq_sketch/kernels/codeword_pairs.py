@@ -263,7 +263,7 @@ def move_pairs(
         Of float32; infinite where there is no codeword.
     assigned : (ids, chunks), others : (other ids, chunks)
         Codewords of both fields; the former changed in place. IDs without rows stay.
-    places : (chunks, room), scratch : (`SCRATCH`, room)
+    places : (chunks + 1, room), scratch : (`SCRATCH`, room)
         Overwritten, of int64 and float32. Room for `ROWS_A_BLOCK` rows, and for those of an ID.
 
     Returns
@@ -271,11 +271,8 @@ def move_pairs(
     int
         Assignments that have changed.
     """
-    scores, targets, firsts, seconds, losses = (
+    scores, targets, losses, firsts, seconds = (
         scratch[0], scratch[1], scratch[2], scratch[3], scratch[4],
-    )  # fmt: skip
-    trial, trial_targets, trial_firsts, trial_seconds = (
-        scratch[5], scratch[6], scratch[7], scratch[8],
     )  # fmt: skip
     seen, bounds = np.empty(ROWS_A_BLOCK, np.int64), np.empty(ROWS_A_BLOCK + 1, np.int64)
     movers, wanted = np.empty(ROWS_A_BLOCK, np.int64), np.empty(ROWS_A_BLOCK, np.int64)
@@ -296,8 +293,7 @@ def move_pairs(
         sum_by_id(losses, bounds, sums[:count])
         for chunk in chunks:
             table, there, penalty = products[chunk], places[chunk], penalties[chunk]
-            flat = table.reshape(-1)
-            m, n = 0, 0
+            m = 0
             for s in range(count):
                 old = np.int64(assigned[seen[s], chunk])
                 present[s] = old
@@ -306,27 +302,81 @@ def move_pairs(
                     table, there, bounds[s], bounds[s + 1], old, firsts, seconds, factors, penalty,
                     best, least,
                 )  # fmt: skip
-                if not least[0] < penalty[old]:
-                    continue
-                new = np.int64(best[0])
-                movers[m], wanted[m] = s, new
-                charges[m] = np.float64(penalty[new]) - np.float64(penalty[old])
-                m += 1
-                for i in range(bounds[s], bounds[s + 1]):
-                    trial[n] = scores[i] + (flat[there[i] + new] - flat[there[i] + old])
-                    trial_targets[n] = targets[i]
-                    n += 1
-            parabolas(
-                loss, curvature, trial[:n], trial_targets[:n], losses[:n], trial_firsts[:n],
-                trial_seconds[:n],
-            )  # fmt: skip
-            moved += accept_moves(
-                movers[:m], wanted, bounds, weights, charges, margin, losses, trial, trial_firsts,
-                trial_seconds, present, sums, scores, firsts, seconds,
+                if least[0] < penalty[old]:
+                    movers[m], wanted[m] = s, best[0]
+                    charges[m] = np.float64(penalty[best[0]]) - np.float64(penalty[old])
+                    m += 1
+            moved += make_pair_moves(
+                table, there, bounds, weights, loss, curvature, movers[:m], wanted, charges,
+                margin, present, scratch, sums,
             )  # fmt: skip
             for r in range(m):
                 assigned[seen[movers[r]], chunk] = present[movers[r]]
     return moved
+
+
+@njit(cache=True, nogil=True)
+def make_pair_moves(
+    products, places, bounds, weights, loss, curvature, movers, wanted, charges, margin, present,
+    scratch, sums,
+):  # fmt: skip
+    """Move IDs of a block in one chunk where that lowers their loss and charge.
+
+    Parameters
+    ----------
+    products : (L, whole), places : (rows,)
+        Of the chunk; see `least_parabola`.
+    present, sums : (IDs,)
+        Codewords and summed losses; brought up to date.
+    scratch : (`SCRATCH`, room)
+        Rows' scores, labels, losses, slopes and curvatures, brought up to date; then room.
+
+    The other parameters, and what is returned, are those of `reassignment.accept_moves`.
+    """
+    scores, targets, losses, firsts, seconds = (
+        scratch[0], scratch[1], scratch[2], scratch[3], scratch[4],
+    )  # fmt: skip
+    trial, trial_targets, trial_firsts, trial_seconds = (
+        scratch[5], scratch[6], scratch[7], scratch[8],
+    )  # fmt: skip
+    flat = products.reshape(-1)
+    n = 0
+    for m in range(movers.size):
+        old, new = present[movers[m]], wanted[m]
+        for i in range(bounds[movers[m]], bounds[movers[m] + 1]):
+            trial[n] = scores[i] + (flat[places[i] + new] - flat[places[i] + old])
+            trial_targets[n] = targets[i]
+            n += 1
+    parabolas(
+        loss, curvature, trial[:n], trial_targets[:n], losses[:n], trial_firsts[:n],
+        trial_seconds[:n],
+    )  # fmt: skip
+    return accept_moves(
+        movers, wanted, bounds, weights, charges, margin, losses, trial, trial_firsts,
+        trial_seconds, present, sums, scores, firsts, seconds,
+    )  # fmt: skip
+
+
+@njit(cache=True, nogil=True)
+def gather_others(codewords, places, chunk, n, whole, slopes):
+    """Codewords of the other field that rows have in one chunk, ``slopes`` (room, width).
+
+    Parameters
+    ----------
+    codewords : (L, width)
+        Of the chunk.
+    places : (chunks + 1, room), whole : int
+        From `read_pairs`; the last of them is overwritten.
+    n : int
+        Rows.
+    """
+    width = slopes.shape[1]
+    floats_a_place, last = width / whole, places.shape[0] - 1
+    for i in range(n):  # a multiple of whole: exact once it is rounded, and no division
+        places[last, i] = np.int64(places[chunk, i] * floats_a_place + 0.5)
+    slopes[:n] = np.float32(0)
+    rows = slopes.reshape(slopes.shape[0], 1, width)
+    add_slices(codewords.reshape(-1), places, last, 0, n, rows, 0, 0, width, 0, 0)
 
 
 @njit(cache=True, nogil=True)
@@ -346,14 +396,11 @@ def expand_pairs(
     slopes : (room, width)
         Overwritten. The other parameters are those of `move_pairs`.
     """
-    scores, targets, firsts, seconds, losses = (
+    scores, targets, losses, firsts, seconds = (
         scratch[0], scratch[1], scratch[2], scratch[3], scratch[4],
     )  # fmt: skip
     seen, bounds = np.empty(ROWS_A_BLOCK, np.int64), np.empty(ROWS_A_BLOCK + 1, np.int64)
     weights, present = np.empty(ROWS_A_BLOCK), np.empty(ROWS_A_BLOCK, np.int64)
-    width = slopes.shape[1]
-    floats_a_place = width / products.shape[2]
-    rows, values = slopes.reshape(slopes.shape[0], 1, width), other_codewords.reshape(-1)
     while first < stop:
         before = first
         first, count = read_pairs(
@@ -364,10 +411,7 @@ def expand_pairs(
         parabolas(
             loss, GAUSS_NEWTON, scores[:n], targets[:n], losses[:n], firsts[:n], seconds[:n]
         )  # fmt: skip
-        for i in range(n):  # a multiple of whole: exact once it is rounded, and no division
-            places[chunk, i] = np.int64(places[chunk, i] * floats_a_place + 0.5)
-        slopes[:n] = np.float32(0)
-        add_slices(values, places, chunk, 0, n, rows, 0, 0, width, 0, 0)
+        gather_others(other_codewords, places, chunk, n, products.shape[2], slopes)
         for s in range(count):
             present[s] = assigned[seen[s], chunk]
         expand_ids(

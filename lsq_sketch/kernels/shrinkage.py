@@ -4,8 +4,9 @@ import numpy as np
 from numba import njit
 
 from .argmin import first_least
+from .codeword_pairs import ROWS_A_BLOCK, gather_others, make_pair_moves, read_pairs
 from .parabolas import add_pulls
-from .reassignment import begin_moves, expand_ids, make_moves
+from .reassignment import begin_moves, expand_ids, make_moves, parabolas, sum_by_id
 
 
 @njit(cache=True, nogil=True)
@@ -38,6 +39,52 @@ def costs_of_uncertainty(expanded, uncertainty):
 
 
 @njit(cache=True, nogil=True)
+def nearest_to_posteriors(
+    features, curvatures, codewords, expanded, precision, shift, uncertainty, chosen, assigned,
+    movers, wanted, charges,
+):  # fmt: skip
+    """In one chunk, the codewords nearest IDs' posterior means, by the curvature of their loss.
+
+    Parameters
+    ----------
+    features : (n, features), curvatures : (n,)
+        Of the ``chosen`` IDs, from `reassignment.expand_ids`. The former is overwritten.
+    codewords : (K, width), expanded : (K, features)
+    precision : (width, width), shift : (width,)
+        Of the prior, in units of the loss; see `parabolas.least_points`.
+    uncertainty : (features,)
+        Of the other field's vectors; see `add_uncertainty`.
+    chosen : (n,), assigned : (IDs,)
+    movers, wanted, charges : (n,)
+        Overwritten: IDs whose nearest codeword is another, that codeword, and what is added to
+        the change of the loss: that of the prior's tangent at the posterior mean.
+
+    Returns
+    -------
+    int
+        How many they are.
+    """
+    width = codewords.shape[1]
+    n = chosen.size
+    pulls = np.empty((n, width), np.float32)
+    add_uncertainty(features, curvatures, uncertainty)
+    add_pulls(features, precision, shift, pulls)
+    offsets = np.zeros(codewords.shape[0], np.float32)
+    first_least(features, np.float32(1), expanded, offsets, 0, n, wanted)
+    costs = costs_of_uncertainty(expanded, uncertainty)
+    count = 0
+    for s in range(n):
+        old, best = np.int64(assigned[chosen[s]]), wanted[s]
+        if best != old:
+            movers[count], wanted[count] = chosen[s], best
+            charges[count] = curvatures[s] * (costs[best] - costs[old])
+            for t in range(width):
+                charges[count] += pulls[s, t] * (codewords[best, t] - codewords[old, t])
+            count += 1
+    return count
+
+
+@njit(cache=True, nogil=True)
 def move_to_posteriors(
     slopes, scores, labels, bounds, weights, loss, curvature, damping, chunks, codebook, expanded,
     precisions, shifts, uncertainties, margin, assigned, scratch, of_ids,
@@ -62,13 +109,11 @@ def move_to_posteriors(
         Assignments that have changed.
     """
     seen = np.flatnonzero(bounds[1:] > bounds[:-1])
-    n, width = seen.size, codebook.shape[2]
+    n = seen.size
     of_seen, curvatures = of_ids[:n], np.empty(n, np.float32)
-    pulls = np.empty((n, width), np.float32)
     sums = np.empty(weights.size)
     begin_moves(loss, curvature, scores, labels, bounds, scratch, sums)
-    wanted, movers, charges = np.empty(n, np.int64), np.empty(n, np.int64), np.empty(n)
-    offsets = np.zeros(codebook.shape[1], np.float32)
+    movers, wanted, charges = np.empty(n, np.int64), np.empty(n, np.int64), np.empty(n)
     moved = 0
     for chunk in chunks:
         codewords, own = codebook[chunk], assigned[:, chunk]
@@ -76,21 +121,79 @@ def move_to_posteriors(
             slopes, scratch[1], scratch[2], bounds, weights, damping, chunk, codewords, own, seen,
             of_seen, curvatures,
         )  # fmt: skip
-        add_uncertainty(of_seen, curvatures, uncertainties[chunk])
-        add_pulls(of_seen, precisions[chunk], shifts[chunk], pulls)
-        first_least(of_seen, np.float32(1), expanded[chunk], offsets, 0, n, wanted)
-        costs = costs_of_uncertainty(expanded[chunk], uncertainties[chunk])
-        count = 0
-        for s in range(n):
-            old, best = np.int64(own[seen[s]]), wanted[s]
-            if best != old:
-                movers[count], wanted[count] = seen[s], best
-                charges[count] = curvatures[s] * (costs[best] - costs[old])
-                for t in range(width):
-                    charges[count] += pulls[s, t] * (codewords[best, t] - codewords[old, t])
-                count += 1
+        count = nearest_to_posteriors(
+            of_seen, curvatures, codewords, expanded[chunk], precisions[chunk], shifts[chunk],
+            uncertainties[chunk], seen, own, movers, wanted, charges,
+        )  # fmt: skip
         moved += make_moves(
             slopes, scores, labels, bounds, weights, loss, curvature, chunk, codewords,
             movers[:count], wanted, charges, margin, own, scratch, sums,
         )  # fmt: skip
+    return moved
+
+
+@njit(cache=True, nogil=True)
+def move_pairs_to_posteriors(
+    order, starts, first, stop, most, weight, ids, labels, own_biases, other_biases, field, loss,
+    curvature, damping, chunks, products, codebook, other_codebook, expanded, precisions, shifts,
+    uncertainties, margin, assigned, others, places, scratch, slopes, of_ids,
+):  # fmt: skip
+    """`move_to_posteriors` where both vectors of a pair are made of codewords.
+
+    Parameters
+    ----------
+    codebook : (chunks, K, width), other_codebook : (chunks, L, width)
+        Of both fields.
+    expanded, precisions, shifts, uncertainties
+        As for `move_to_posteriors`.
+    slopes : (room, width), of_ids : (IDs, features)
+        Overwritten. Room for the rows of a block, and for its IDs, `codeword_pairs.ROWS_A_BLOCK`
+        or all.
+
+    The other parameters are those of `codeword_pairs.move_pairs`.
+
+    Returns
+    -------
+    int
+        Assignments that have changed.
+    """
+    scores, targets, losses, firsts, seconds = (
+        scratch[0], scratch[1], scratch[2], scratch[3], scratch[4],
+    )  # fmt: skip
+    seen, bounds = np.empty(ROWS_A_BLOCK, np.int64), np.empty(ROWS_A_BLOCK + 1, np.int64)
+    movers, wanted = np.empty(ROWS_A_BLOCK, np.int64), np.empty(ROWS_A_BLOCK, np.int64)
+    present, numbers = np.empty(ROWS_A_BLOCK, np.int64), np.arange(ROWS_A_BLOCK)
+    weights, sums, charges = (
+        np.empty(ROWS_A_BLOCK), np.empty(ROWS_A_BLOCK), np.empty(ROWS_A_BLOCK),
+    )  # fmt: skip
+    curvatures = np.empty(ROWS_A_BLOCK, np.float32)
+    moved = 0
+    while first < stop:
+        first, count = read_pairs(
+            order, starts, first, stop, most, weight, ids, labels, own_biases, other_biases, field,
+            products, assigned, others, seen, bounds, weights, places, scores, targets,
+        )  # fmt: skip
+        n = bounds[count]
+        parabolas(loss, curvature, scores[:n], targets[:n], losses[:n], firsts[:n], seconds[:n])
+        sum_by_id(losses, bounds, sums[:count])
+        for chunk in chunks:
+            codewords = codebook[chunk]
+            for s in range(count):
+                present[s] = assigned[seen[s], chunk]
+            gather_others(other_codebook[chunk], places, chunk, n, products.shape[2], slopes)
+            expand_ids(
+                slopes, firsts, seconds, bounds, weights, damping, 0, codewords, present,
+                numbers[:count], of_ids, curvatures,
+            )  # fmt: skip
+            m = nearest_to_posteriors(
+                of_ids[:count], curvatures, codewords, expanded[chunk], precisions[chunk],
+                shifts[chunk], uncertainties[chunk], numbers[:count], present, movers, wanted,
+                charges,
+            )  # fmt: skip
+            moved += make_pair_moves(
+                products[chunk], places[chunk], bounds, weights, loss, curvature, movers[:m],
+                wanted, charges, margin, present, scratch, sums,
+            )  # fmt: skip
+            for r in range(m):
+                assigned[seen[movers[r]], chunk] = present[movers[r]]
     return moved

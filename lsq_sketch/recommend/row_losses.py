@@ -30,6 +30,20 @@ LARGEST_PRODUCTS = 1 << 16
 """Pairs of codewords of a chunk up to which their products are worked out, and read from cache."""
 
 
+class _Memory(threading.local):
+    """Arrays of float32 of each thread, used again for one block of IDs after another."""
+
+    def __init__(self) -> None:
+        self._held: dict[str, np.ndarray] = {}
+
+    def array(self, name: str, *shape: int) -> np.ndarray:
+        """The array of this name, in this shape: what is in it is arbitrary."""
+        size = math.prod(shape)
+        if name not in self._held or self._held[name].size < size:
+            self._held[name] = np.empty(size, np.float32)
+        return self._held[name][:size].reshape(shape)
+
+
 class RowLosses(ABC):
     """Losses of the rows of a table's IDs, all else fixed.
 
@@ -44,6 +58,7 @@ class RowLosses(ABC):
     def __init__(self, table: AlternatingEmbedding, context: EpochContext, own: SortedRows):
         self.table, self.context, self.own = table, context, own
         self.loss = SQUARED if context.model.loss == "squared" else LOGISTIC
+        self._memory = _Memory()
 
     @abstractmethod
     def move(self, chunks: np.ndarray, penalties: np.ndarray) -> int:
@@ -54,6 +69,30 @@ class RowLosses(ABC):
         chunks : ndarray of int64
         penalties : ndarray of float64, shape (chunks, codewords)
             Of all chunks; added to an ID's summed loss.
+
+        Returns
+        -------
+        int
+            Assignments that have changed.
+        """
+
+    @abstractmethod
+    def move_to_posteriors(
+        self,
+        chunks: np.ndarray,
+        precisions: np.ndarray,
+        shifts: np.ndarray,
+        uncertainties: np.ndarray,
+    ) -> int:
+        """Move each ID, chunk by chunk, to the codeword nearest its posterior mean.
+
+        Parameters
+        ----------
+        chunks : ndarray of int64
+        precisions, shifts : ndarray of float32
+            Of the prior of each chunk; see `lsq_sketch.recommend.gaussian_prior`.
+        uncertainties : ndarray of float32, shape (chunks, features)
+            Of the other field's vectors.
 
         Returns
         -------
@@ -77,6 +116,14 @@ class RowLosses(ABC):
         curvatures : ndarray of float32, shape (n,)
             See `lsq_sketch.kernels.reassignment.expand_ids`.
         """
+
+    def _expanded(self, chunks: np.ndarray) -> np.ndarray:
+        """What parabolas are multiplied by, of the chunks whose turn it is."""
+        table = self.table
+        expanded = np.empty((table.n_chunks, table.n_codewords, table.n_features), np.float32)
+        for chunk in chunks:
+            reassignment.expand_codewords(table.codewords(chunk), expanded[chunk])
+        return expanded
 
 
 def row_losses(table: AlternatingEmbedding, context: EpochContext, own: SortedRows) -> RowLosses:
@@ -117,26 +164,8 @@ def _exactly(table: AlternatingEmbedding, model: Model) -> bool:
     return table.options.evaluation == "exact"
 
 
-class _Memory(threading.local):
-    """Arrays of float32 of each thread, used again for one block of IDs after another."""
-
-    def __init__(self) -> None:
-        self._held: dict[str, np.ndarray] = {}
-
-    def array(self, name: str, *shape: int) -> np.ndarray:
-        """The array of this name, in this shape: what is in it is arbitrary."""
-        size = math.prod(shape)
-        if name not in self._held or self._held[name].size < size:
-            self._held[name] = np.empty(size, np.float32)
-        return self._held[name][:size].reshape(shape)
-
-
 class LossesBySlopes(RowLosses):
     """From the slope of each row's score in the ID's vector: for every model and table."""
-
-    def __init__(self, table: AlternatingEmbedding, context: EpochContext, own: SortedRows):
-        super().__init__(table, context, own)
-        self._memory = _Memory()
 
     def move(self, chunks: np.ndarray, penalties: np.ndarray) -> int:
         """Move each ID, chunk by chunk, to the codeword of least cost."""
@@ -165,21 +194,7 @@ class LossesBySlopes(RowLosses):
         shifts: np.ndarray,
         uncertainties: np.ndarray,
     ) -> int:
-        """Move each ID, chunk by chunk, to the codeword nearest its posterior mean.
-
-        Parameters
-        ----------
-        chunks : ndarray of int64
-        precisions, shifts : ndarray of float32
-            Of the prior of each chunk; see `lsq_sketch.recommend.gaussian_prior`.
-        uncertainties : ndarray of float32, shape (chunks, features)
-            Of the other field's vectors.
-
-        Returns
-        -------
-        int
-            Assignments that have changed.
-        """
+        """Move each ID, chunk by chunk, to the codeword nearest its posterior mean."""
         table, options = self.table, self.table.options
         expanded = self._expanded(chunks)
 
@@ -193,14 +208,6 @@ class LossesBySlopes(RowLosses):
             )  # fmt: skip
 
         return self._sum_over_blocks(move)
-
-    def _expanded(self, chunks: np.ndarray) -> np.ndarray:
-        """What parabolas are multiplied by, of the chunks whose turn it is."""
-        table = self.table
-        expanded = np.empty((table.n_chunks, table.n_codewords, table.n_features), np.float32)
-        for chunk in chunks:
-            reassignment.expand_codewords(table.codewords(chunk), expanded[chunk])
-        return expanded
 
     def _room(self, rows: int, ids: int) -> tuple[np.ndarray, np.ndarray]:
         """Memory for what is kept of each row and each ID of a block."""
@@ -305,8 +312,8 @@ class LossesByProducts(RowLosses):
     def _scratch(self, own: SortedRows) -> tuple[np.ndarray, np.ndarray]:
         room = max(codeword_pairs.ROWS_A_BLOCK, own.most_looked_at)
         return (
-            np.empty((self.table.n_chunks, room), np.int64),
-            np.empty((codeword_pairs.SCRATCH, room), np.float32),
+            np.empty((self.table.n_chunks + 1, room), np.int64),
+            self._memory.array("rows", codeword_pairs.SCRATCH, room),
         )
 
     def move(self, chunks: np.ndarray, penalties: np.ndarray) -> int:
@@ -325,6 +332,32 @@ class LossesByProducts(RowLosses):
 
         return sum(for_each(move, list(own.blocks())))
 
+    def move_to_posteriors(
+        self,
+        chunks: np.ndarray,
+        precisions: np.ndarray,
+        shifts: np.ndarray,
+        uncertainties: np.ndarray,
+    ) -> int:
+        """Move each ID, chunk by chunk, to the codeword nearest its posterior mean."""
+        table, other, own, options = self.table, self.other, self.own, self.table.options
+        expanded = self._expanded(chunks)
+        ids = min(codeword_pairs.ROWS_A_BLOCK, len(own.seen))
+
+        def move(piece: tuple[int, int]) -> int:
+            places, scratch = self._scratch(own)
+            return shrinkage.move_pairs_to_posteriors(
+                own.order, own.starts, *piece, own.most, own.weight, own.rows.ids, own.rows.labels,
+                self.own_biases, self.other_biases, self.context.field, self.loss,
+                CURVATURES.index(options.curvature), options.damping, chunks, self.products,
+                table.codebooks, other.codebooks, expanded, precisions, shifts, uncertainties,
+                options.margin, table.assignments, other.assignments, places, scratch,
+                self._memory.array("slopes", scratch.shape[1], table.width),
+                self._memory.array("ids", ids, table.n_features),
+            )  # fmt: skip
+
+        return sum(for_each(move, list(own.blocks())))
+
     def parabolas(self, chunk: int, ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Parabolas of some IDs' losses in one chunk."""
         table, own = self.table, self.own.of_ids(ids)
@@ -334,7 +367,7 @@ class LossesByProducts(RowLosses):
 
         def expand(piece: tuple[int, int]) -> None:
             places, scratch = self._scratch(own)
-            slopes = np.empty((scratch.shape[1], table.width), np.float32)
+            slopes = self._memory.array("slopes", scratch.shape[1], table.width)
             codeword_pairs.expand_pairs(
                 own.order, own.starts, *piece, own.most, own.weight, own.rows.ids, own.rows.labels,
                 biases, self.other_biases, self.context.field, self.loss, table.options.damping,

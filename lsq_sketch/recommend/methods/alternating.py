@@ -11,7 +11,7 @@ from ... import _validate
 from ...rng import generator
 from ...threads import for_each, single_threaded_blas
 from ..gaussian_prior import GaussianPriors, as_parabola
-from ..row_losses import CURVATURES, LossesBySlopes, RowLosses, row_losses
+from ..row_losses import CURVATURES, RowLosses, row_losses
 from ..seeding import least_cost, seed_codewords
 from ..sorted_rows import ROWS_AT_ONCE, SortedRows
 from .base import GatherTable, Term, chunk_width, random_codebook
@@ -286,9 +286,7 @@ class AlternatingEmbedding(GatherTable):
             priors.fit(chunk, features, rows, self._mean_square(chunk))
             self.assignments[unseen, chunk] = priors.most_likely(chunk, self.codewords(chunk))
         precisions, shifts = priors.in_units(chunks, nat)
-        return LossesBySlopes(self, context, own).move_to_posteriors(
-            chunks, precisions, shifts, uncertainties
-        )
+        return losses.move_to_posteriors(chunks, precisions, shifts, uncertainties)
 
     def _uncertainties(self, context: EpochContext, chunks: np.ndarray) -> np.ndarray:
         """What the other field's posterior covariances add to losses, (chunks, features).

@@ -318,6 +318,9 @@ def loss_falls(name, settings, bias, seed, n_codewords):
         ({"curvature": "majorizer", "damping": 1.5, "margin": 0.01}, "full"),
         ({"max_rows_per_id": 20, "chunks_at_once": 4}, "compressed"),
         ({"max_rows": 500}, "none"),
+        ({"prior": "gaussian"}, "none"),
+        ({"prior": "gaussian", "damping": 1.5, "margin": 0.01, "chunks_at_once": 4}, "full"),
+        ({"prior": "gaussian", "max_rows_per_id": 20}, "compressed"),
     ],
 )
 @pytest.mark.parametrize("name", ["gmf", "matrix-factorization"])
