@@ -130,6 +130,7 @@ class Training:
     workspace: Workspace
     rows: Interactions
     rng: np.random.Generator
+    frequencies: dict[int, np.ndarray]
 
     @classmethod
     def of(cls, method: str, budget: int, cardinalities: tuple[int, int], rows: int) -> Training:
@@ -137,7 +138,7 @@ class Training:
         model = GMF(cardinalities, DIM, method, budget, rng=1)
         workspace = Workspace(model.store, Adam(RATE), BATCH)
         data = interactions(cardinalities, rows)
-        return cls(model, workspace, data, np.random.default_rng(2))
+        return cls(model, workspace, data, np.random.default_rng(2), {})
 
     def epoch(self) -> float:
         """An epoch as `lsq_sketch.recommend.training.Trainer` runs it; the mean loss."""
@@ -151,12 +152,11 @@ class Training:
 
     def after_epoch(self) -> None:
         """What the method does after the first epoch of thirty."""
-        frequencies: dict[int, np.ndarray] = {}
         for number, place in enumerate(self.model.store.placed):
             place.table.after_epoch(
                 EpochContext(
                     1, 30, np.random.default_rng(number), self.model, place.table, place.field,
-                    place.column, self.rows, self.workspace, frequencies,
+                    place.column, self.rows, self.workspace, self.frequencies,
                 )
             )  # fmt: skip
 

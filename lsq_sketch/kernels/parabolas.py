@@ -91,7 +91,7 @@ def _substitute(factors, width):
 
 
 @njit(cache=True, nogil=True)
-def _scratch(width, kind):
+def scratch_of_blocks(width, kind):
     """Room for `_factor`."""
     return (
         np.empty((width * (width + 3) // 2, POINT_BLOCK), kind),
@@ -115,7 +115,7 @@ def least_points(blocks, precision, shift, points):
     """
     n, width = points.shape
     slope = width * (width + 1) // 2
-    factors, scaled, inverse = _scratch(width, shift.dtype)
+    factors, scaled, inverse = scratch_of_blocks(width, shift.dtype)
     smallest = np.linalg.eigvalsh(precision)[0]
     for b in range(blocks.shape[0]):
         _factor(blocks[b], precision, shift, smallest, factors, scaled, inverse)
@@ -143,7 +143,7 @@ def posteriors(blocks, precision, shift, weights, means, covariances):
     """
     n, width = means.shape
     slope = width * (width + 1) // 2
-    factors, scaled, inverse = _scratch(width, shift.dtype)
+    factors, scaled, inverse = scratch_of_blocks(width, shift.dtype)
     smallest = np.linalg.eigvalsh(precision)[0]
     triangle, weight = np.empty((slope, POINT_BLOCK)), np.empty((2, POINT_BLOCK))
     sums, entry = np.zeros((2, slope, POINT_BLOCK)), np.empty(POINT_BLOCK)
@@ -185,7 +185,7 @@ def posteriors(blocks, precision, shift, weights, means, covariances):
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
-def add_pulls(features, precision, shift, pulls):
+def add_pulls(block, precision, shift, smallest, scratch, pulls):
     """Add to each parabola the tangent of the prior at the posterior mean, ``u``.
 
     With it the parabola is least at ``u``, of which it says as much as before: the curvature
@@ -193,32 +193,25 @@ def add_pulls(features, precision, shift, pulls):
 
     Parameters
     ----------
-    features : (n, features)
+    block : (features, `POINT_BLOCK`)
         Changed in place.
-    precision, shift
-        As for `least_points`.
-    pulls : (n, width)
+    precision, shift, smallest
+        As for `_factor`.
+    scratch : tuple
+        From `scratch_of_blocks`.
+    pulls : (width, `POINT_BLOCK`)
         Of float32, overwritten: the slopes.
     """
-    n, width = pulls.shape
+    width = shift.size
     slope = width * (width + 1) // 2
-    factors, scaled, inverse = _scratch(width, shift.dtype)
-    smallest = np.linalg.eigvalsh(precision)[0]
-    block = np.zeros((slope + width, POINT_BLOCK), np.float32)
-    for first in range(0, n, POINT_BLOCK):
-        size = min(POINT_BLOCK, n - first)
-        for i in range(size):
-            for f in range(slope + width):
-                block[f, i] = features[first + i, f]
-        _factor(block, precision, shift, smallest, factors, scaled, inverse)
-        _substitute(factors, width)
-        for a in range(width):
+    factors = scratch[0]
+    _factor(block, precision, shift, smallest, factors, scratch[1], scratch[2])
+    _substitute(factors, width)
+    for a in range(width):
+        for i in range(POINT_BLOCK):
+            pulls[a, i] = -shift[a]
+        for b in range(width):
             for i in range(POINT_BLOCK):
-                scaled[a, i] = -shift[a]
-            for b in range(width):
-                for i in range(POINT_BLOCK):
-                    scaled[a, i] += precision[a, b] * factors[slope + b, i]
-        for i in range(size):
-            for a in range(width):
-                pulls[first + i, a] = scaled[a, i]
-                features[first + i, slope + a] += pulls[first + i, a]
+                pulls[a, i] += precision[a, b] * factors[slope + b, i]
+        for i in range(POINT_BLOCK):
+            block[slope + a, i] += pulls[a, i]

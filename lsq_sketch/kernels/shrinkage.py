@@ -3,91 +3,71 @@
 import numpy as np
 from numba import njit
 
-from .argmin import first_least
+from .argmin import POINT_BLOCK, least_of_block
 from .codeword_pairs import ROWS_A_BLOCK, gather_others, make_pair_moves, read_pairs
-from .parabolas import add_pulls
+from .parabolas import add_pulls, scratch_of_blocks
 from .reassignment import begin_moves, expand_ids, make_moves, parabolas, sum_by_id
 
 
 @njit(cache=True, nogil=True)
-def add_uncertainty(features, curvatures, uncertainty):
-    """Add to each parabola what the other field's uncertainty costs.
-
-    The other vectors of an ID's rows have a covariance ``V`` each, in the mean: a row of curvature
-    ``h`` then has the expected loss ``h c'Vc / 2`` more.
-
-    Parameters
-    ----------
-    features : (n, features), curvatures : (n,)
-        From `reassignment.expand_ids`; the former changed in place.
-    uncertainty : (features,)
-        ``V`` in the form of a parabola.
-    """
-    for s in range(features.shape[0]):
-        for f in range(features.shape[1]):
-            features[s, f] += curvatures[s] * uncertainty[f]
-
-
-@njit(cache=True, nogil=True)
-def costs_of_uncertainty(expanded, uncertainty):
-    """``c'Vc / 2`` for each codeword; ``expanded`` (K, features) from `expand_codewords`."""
-    out = np.zeros(expanded.shape[0])
-    for k in range(expanded.shape[0]):
-        for f in range(expanded.shape[1]):
-            out[k] += np.float64(expanded[k, f]) * np.float64(uncertainty[f])
-    return out
-
-
-@njit(cache=True, nogil=True)
 def nearest_to_posteriors(
-    features, curvatures, codewords, expanded, precision, shift, uncertainty, chosen, assigned,
-    movers, wanted, charges,
+    features, curvatures, codewords, expanded, precision, shift, uncertainty, costs, chosen,
+    assigned, movers, wanted, charges,
 ):  # fmt: skip
     """In one chunk, the codewords nearest IDs' posterior means, by the curvature of their loss.
 
+    The other vectors of an ID's rows have a covariance ``V`` each, in the mean: a row of curvature
+    ``h`` has the expected loss ``h c'Vc / 2`` more.
+
     Parameters
     ----------
     features : (n, features), curvatures : (n,)
-        Of the ``chosen`` IDs, from `reassignment.expand_ids`. The former is overwritten.
+        Of the ``chosen`` IDs, from `reassignment.expand_ids`.
     codewords : (K, width), expanded : (K, features)
     precision : (width, width), shift : (width,)
         Of the prior, in units of the loss; see `parabolas.least_points`.
-    uncertainty : (features,)
-        Of the other field's vectors; see `add_uncertainty`.
+    uncertainty : (features,), costs : (K,)
+        ``V`` in the form of a parabola, and ``c'Vc / 2`` of each codeword.
     chosen : (n,), assigned : (IDs,)
     movers, wanted, charges : (n,)
-        Overwritten: IDs whose nearest codeword is another, that codeword, and what is added to
-        the change of the loss: that of the prior's tangent at the posterior mean.
+        Overwritten: IDs whose nearest codeword is another, that codeword, and what its change
+        adds to that of the loss: by the uncertainty, and by the prior's tangent at the posterior
+        mean.
 
     Returns
     -------
     int
         How many they are.
     """
-    width = codewords.shape[1]
-    n = chosen.size
-    pulls = np.empty((n, width), np.float32)
-    add_uncertainty(features, curvatures, uncertainty)
-    add_pulls(features, precision, shift, pulls)
+    n, width = chosen.size, codewords.shape[1]
     offsets = np.zeros(codewords.shape[0], np.float32)
-    first_least(features, np.float32(1), expanded, offsets, 0, n, wanted)
-    costs = costs_of_uncertainty(expanded, uncertainty)
+    smallest = np.linalg.eigvalsh(precision)[0]
+    scratch = scratch_of_blocks(width, shift.dtype)
+    block = np.zeros((features.shape[1], POINT_BLOCK), np.float32)
+    pulls, nearest = np.empty((width, POINT_BLOCK), np.float32), np.empty(POINT_BLOCK, np.int32)
     count = 0
-    for s in range(n):
-        old, best = np.int64(assigned[chosen[s]]), wanted[s]
-        if best != old:
-            movers[count], wanted[count] = chosen[s], best
-            charges[count] = curvatures[s] * (costs[best] - costs[old])
-            for t in range(width):
-                charges[count] += pulls[s, t] * (codewords[best, t] - codewords[old, t])
-            count += 1
+    for first in range(0, n, POINT_BLOCK):
+        size = min(POINT_BLOCK, n - first)
+        for i in range(size):
+            for f in range(block.shape[0]):
+                block[f, i] = features[first + i, f] + curvatures[first + i] * uncertainty[f]
+        add_pulls(block, precision, shift, smallest, scratch, pulls)
+        least_of_block(block, expanded, offsets, nearest)
+        for i in range(size):
+            old, best = np.int64(assigned[chosen[first + i]]), np.int64(nearest[i])
+            if best != old:
+                movers[count], wanted[count] = chosen[first + i], best
+                charges[count] = curvatures[first + i] * (costs[best] - costs[old])
+                for t in range(width):
+                    charges[count] += pulls[t, i] * (codewords[best, t] - codewords[old, t])
+                count += 1
     return count
 
 
 @njit(cache=True, nogil=True)
 def move_to_posteriors(
     slopes, scores, labels, bounds, weights, loss, curvature, damping, chunks, codebook, expanded,
-    precisions, shifts, uncertainties, margin, assigned, scratch, of_ids,
+    precisions, shifts, uncertainties, costs, margin, assigned, scratch, of_ids,
 ):  # fmt: skip
     """Move each ID, chunk by chunk, to the codeword nearest its posterior mean.
 
@@ -98,8 +78,8 @@ def move_to_posteriors(
     ----------
     precisions : (chunks, width, width), shifts : (chunks, width)
         Of the priors, in units of the loss; see `parabolas.least_points`.
-    uncertainties : (chunks, features)
-        Of the other field's vectors; see `add_uncertainty`.
+    uncertainties : (chunks, features), costs : (chunks, K)
+        Of the other field's vectors; see `nearest_to_posteriors`.
 
     The other parameters are those of `reassignment.move_by_parabolas`.
 
@@ -123,7 +103,7 @@ def move_to_posteriors(
         )  # fmt: skip
         count = nearest_to_posteriors(
             of_seen, curvatures, codewords, expanded[chunk], precisions[chunk], shifts[chunk],
-            uncertainties[chunk], seen, own, movers, wanted, charges,
+            uncertainties[chunk], costs[chunk], seen, own, movers, wanted, charges,
         )  # fmt: skip
         moved += make_moves(
             slopes, scores, labels, bounds, weights, loss, curvature, chunk, codewords,
@@ -136,7 +116,7 @@ def move_to_posteriors(
 def move_pairs_to_posteriors(
     order, starts, first, stop, most, weight, ids, labels, own_biases, other_biases, field, loss,
     curvature, damping, chunks, products, codebook, other_codebook, expanded, precisions, shifts,
-    uncertainties, margin, assigned, others, places, scratch, slopes, of_ids,
+    uncertainties, costs, margin, assigned, others, places, scratch, slopes, of_ids,
 ):  # fmt: skip
     """`move_to_posteriors` where both vectors of a pair are made of codewords.
 
@@ -144,7 +124,7 @@ def move_pairs_to_posteriors(
     ----------
     codebook : (chunks, K, width), other_codebook : (chunks, L, width)
         Of both fields.
-    expanded, precisions, shifts, uncertainties
+    expanded, precisions, shifts, uncertainties, costs
         As for `move_to_posteriors`.
     slopes : (room, width), of_ids : (IDs, features)
         Overwritten. Room for the rows of a block, and for its IDs, `codeword_pairs.ROWS_A_BLOCK`
@@ -187,8 +167,8 @@ def move_pairs_to_posteriors(
             )  # fmt: skip
             m = nearest_to_posteriors(
                 of_ids[:count], curvatures, codewords, expanded[chunk], precisions[chunk],
-                shifts[chunk], uncertainties[chunk], numbers[:count], present, movers, wanted,
-                charges,
+                shifts[chunk], uncertainties[chunk], costs[chunk], numbers[:count], present,
+                movers, wanted, charges,
             )  # fmt: skip
             moved += make_pair_moves(
                 products[chunk], places[chunk], bounds, weights, loss, curvature, movers[:m],

@@ -125,6 +125,15 @@ class RowLosses(ABC):
             reassignment.expand_codewords(table.codewords(chunk), expanded[chunk])
         return expanded
 
+    def _costs_of_uncertainty(
+        self, chunks: np.ndarray, expanded: np.ndarray, uncertainties: np.ndarray
+    ) -> np.ndarray:
+        """What the other field's uncertainty costs with each codeword, a unit of curvature."""
+        costs = np.zeros(expanded.shape[:2])
+        for chunk in chunks:
+            costs[chunk] = expanded[chunk].astype(np.float64) @ uncertainties[chunk]
+        return costs
+
 
 def row_losses(table: AlternatingEmbedding, context: EpochContext, own: SortedRows) -> RowLosses:
     """By products of codewords if scores are sums of these, and of few different ones."""
@@ -197,13 +206,14 @@ class LossesBySlopes(RowLosses):
         """Move each ID, chunk by chunk, to the codeword nearest its posterior mean."""
         table, options = self.table, self.table.options
         expanded = self._expanded(chunks)
+        costs = self._costs_of_uncertainty(chunks, expanded, uncertainties)
 
         def move(first: int, stop: int) -> int:
             slopes, scores, labels, bounds, weights = self._block(self.own, first, stop)
             return shrinkage.move_to_posteriors(
                 slopes, scores, labels, bounds, weights, self.loss,
                 CURVATURES.index(options.curvature), options.damping, chunks, table.codebooks,
-                expanded, precisions, shifts, uncertainties, options.margin,
+                expanded, precisions, shifts, uncertainties, costs, options.margin,
                 table.assignments[first:stop], *self._room(len(scores), stop - first),
             )  # fmt: skip
 
@@ -342,6 +352,7 @@ class LossesByProducts(RowLosses):
         """Move each ID, chunk by chunk, to the codeword nearest its posterior mean."""
         table, other, own, options = self.table, self.other, self.own, self.table.options
         expanded = self._expanded(chunks)
+        costs = self._costs_of_uncertainty(chunks, expanded, uncertainties)
         ids = min(codeword_pairs.ROWS_A_BLOCK, len(own.seen))
 
         def move(piece: tuple[int, int]) -> int:
@@ -351,7 +362,7 @@ class LossesByProducts(RowLosses):
                 self.own_biases, self.other_biases, self.context.field, self.loss,
                 CURVATURES.index(options.curvature), options.damping, chunks, self.products,
                 table.codebooks, other.codebooks, expanded, precisions, shifts, uncertainties,
-                options.margin, table.assignments, other.assignments, places, scratch,
+                costs, options.margin, table.assignments, other.assignments, places, scratch,
                 self._memory.array("slopes", scratch.shape[1], table.width),
                 self._memory.array("ids", ids, table.n_features),
             )  # fmt: skip
