@@ -9,8 +9,7 @@ method needs those alike.
 (a) GMF on movielens-small: best validation AUC (mean over three seeds, as in recommender-curves)
 against the peak, for 16 to 1,024 parameters a column and table; grey: the bytes of both full
 tables. Left and up is better. PQ and RQ must hold what the full table holds, and the clustering on
-top; alternating CCE pays here for the rows sorted by ID and a block of IDs a thread (two here; how
-their work overlaps moves its peak by up to a quarter).
+top; alternating CCE pays here for the rows sorted by ID and a block of IDs a thread (two here).
 (b) The peak at 64 parameters a column, against the bytes of two full tables of 2^8 to 2^16 IDs
 each, 65,536 rows; grey: equal. The full table with Adam's running means takes three times itself
 and more, PQ and RQ more than twice that. Hashing and its like do not grow. CCE and alternating CCE
@@ -171,7 +170,7 @@ class InOrder(Trainer):
 
 def peak_of(experiment: Experiment, data: Dataset) -> int:
     """Most bytes that training allocates at once, in steps of a kibibyte."""
-    train(experiment, random_rows(64, 2 * BATCH))  # compiles and imports what it needs
+    train(experiment, data)  # compiles and imports what it needs
     tracemalloc.start()
     try:
         before = tracemalloc.get_traced_memory()[0]

@@ -71,6 +71,7 @@ def compare_command(
     weight_decay: options.WeightDecay = None,
     early_stopping: options.EarlyStopping = None,
     plateau: options.Plateau = None,
+    schedule: options.Schedule = "constant",
     monitor: options.Monitor = "loss",
     data_seed: options.DataSeed = 0,
     task: options.Task = "binary",
@@ -113,7 +114,7 @@ def compare_command(
     [dim]Columns of comparison.csv: one line a cell, after a comment line with the settings.
     README.md describes them.[/dim]
     """
-    options.check_choices(model, bias, loss, monitor, "last", task)
+    options.check_choices(model, bias, loss, monitor, schedule, "last", task)
     source = options.source_of(data, data_seed, task, drop_ratings, skip_bad, tuning)
     choices = options.methods_of(methods, paper)
     with options.one_line_errors():
@@ -130,6 +131,7 @@ def compare_command(
                 monitor=monitor,
                 patience=early_stopping,
                 drop_patience=plateau,
+                schedule=schedule,
                 keep="last",
             ),
         )

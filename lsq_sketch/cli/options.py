@@ -17,7 +17,7 @@ from ..recommend.methods import registry
 from ..recommend.models import MODELS
 from ..recommend.models.base import BIASES, LOSSES
 from ..recommend.optimizers import OPTIMIZERS, Optimizer
-from ..recommend.training import KEEPS, MONITORS, TrainingOptions
+from ..recommend.training import KEEPS, MONITORS, SCHEDULES, TrainingOptions
 from ..variadic import VariadicCommand
 
 DATA, MODEL, TRAINING, OUTPUT = "Data", "Model", "Training", "Output"
@@ -153,6 +153,13 @@ Plateau = Annotated[
         rich_help_panel=TRAINING,
     ),
 ]
+Schedule = Annotated[
+    str,
+    typer.Option(
+        help="Of the learning rate: constant, or linear, which falls epoch by epoch to nearly 0.",
+        rich_help_panel=TRAINING,
+    ),
+]
 Monitor = Annotated[
     str,
     typer.Option(
@@ -248,13 +255,20 @@ def check_choice(option: str, value: str | None, choices: Any) -> None:
 
 
 def check_choices(
-    model: str, bias: str, loss: str | None, monitor: str, keep: str, task: str
+    model: str,
+    bias: str,
+    loss: str | None,
+    monitor: str,
+    schedule: str,
+    keep: str,
+    task: str,
 ) -> None:
     """Usage errors for words that are not among the choices."""
     check_choice("--model", model, MODELS)
     check_choice("--bias", bias, BIASES)
     check_choice("--loss", loss, LOSSES)
     check_choice("--monitor", monitor, MONITORS)
+    check_choice("--schedule", schedule, SCHEDULES)
     check_choice("--keep", keep, KEEPS)
     check_choice("--task", task, ("binary", "regression"))
     if monitor == "auc" and task == "regression":

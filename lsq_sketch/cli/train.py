@@ -57,6 +57,7 @@ def train_command(
     weight_decay: options.WeightDecay = None,
     early_stopping: options.EarlyStopping = None,
     plateau: options.Plateau = None,
+    schedule: options.Schedule = "constant",
     monitor: options.Monitor = "loss",
     keep: Annotated[
         str,
@@ -113,7 +114,7 @@ def train_command(
 
       lsq-sketch train --data ratings.csv.gz --skip-bad --optimizer adagrad --learning-rate 0.1
     """
-    options.check_choices(model, bias, loss, monitor, keep, task)
+    options.check_choices(model, bias, loss, monitor, schedule, keep, task)
     for option, path in (("--json", json), ("--save", save), ("--checkpoint", checkpoint)):
         options.check_writable(option, path)
     source = options.source_of(data, data_seed, task, drop_ratings, skip_bad, tuning)
@@ -135,6 +136,7 @@ def train_command(
                 monitor=monitor,
                 patience=early_stopping,
                 drop_patience=plateau,
+                schedule=schedule,
                 keep=keep,
             ),
         )

@@ -40,6 +40,7 @@ WINDOW_ROWS = 1 << 20
 
 MONITORS = ("loss", "auc")
 KEEPS = ("best", "last")
+SCHEDULES = ("constant", "linear")
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,10 @@ class TrainingOptions:
         Multiply the learning rate by ``drop_factor`` after so many epochs without a better value;
         None: never.
     drop_factor : float
+    schedule : {"constant", "linear"}
+        Of the learning rate. Linear: in epoch ``t`` of ``epochs``, from 0, times
+        ``1 - t / epochs``, so that the last epochs change little; it regularises where codebooks
+        come to fit noise, and wants more epochs where they do not.
     keep : {"best", "last"}
         Which epoch's parameters the model has at the end. "best" holds them twice meanwhile.
     """
@@ -72,6 +77,7 @@ class TrainingOptions:
     patience: int | None = None
     drop_patience: int | None = None
     drop_factor: float = 0.1
+    schedule: str = "constant"
     keep: str = "best"
 
     def __post_init__(self) -> None:
@@ -79,6 +85,7 @@ class TrainingOptions:
         _validate.integer(self.batch_size, "batch_size", low=1)
         _validate.integer(self.seed, "seed", low=0)
         _validate.choice(self.monitor, "monitor", MONITORS)
+        _validate.choice(self.schedule, "schedule", SCHEDULES)
         _validate.choice(self.keep, "keep", KEEPS)
         for name in ("patience", "drop_patience"):
             if getattr(self, name) is not None:
@@ -298,6 +305,7 @@ class Trainer:
         self._loss_sum = 0.0
         self._since_best = 0
         self._since_drop = 0
+        self._rate = self.workspace.rate  # but for the schedule
         self._best_arrays: dict[str, np.ndarray] = {}
         self._frequencies: dict[int, np.ndarray] = {}
         self._between_seconds = 0.0
@@ -371,6 +379,7 @@ class Trainer:
     ) -> None:
         """Blocks of the epoch from where it stands, to its end or until Ctrl-C."""
         total, before = len(self.data.train), self._rows_done
+        self.workspace.rate = self._rate * self._share_of_rate()
         self._seconds = 0.0
         for rows in self.blocks(skip=self._rows_done):
             with self._whole_or_broken_off():
@@ -386,6 +395,12 @@ class Trainer:
                 on_progress(Progress(epoch, self._rows_done, total, mean, self._speed))
             if interrupted.is_set():
                 return
+
+    def _share_of_rate(self) -> float:
+        """What the schedule leaves of the learning rate in this epoch."""
+        if self.options.schedule == "constant":
+            return 1.0
+        return 1 - len(self.history) / self.options.epochs
 
     def blocks(self, skip: int) -> Iterator[Interactions]:
         """The rows of this epoch, in its order, but for the first ``skip``.
@@ -434,10 +449,8 @@ class Trainer:
 
     def _fine_tune(self) -> None:
         """Go on with the codebooks themselves, from where the last epoch's compression put them."""
-        rate = self.workspace.rate
         self.learner = self.model
         self.workspace = self._new_workspace()
-        self.workspace.rate = rate
         self.training_bytes = max(self.training_bytes, self._bytes_held())
 
     def _evaluate(self) -> EpochRecord:
@@ -477,7 +490,7 @@ class Trainer:
             self.options.drop_patience is not None
             and self._since_drop >= self.options.drop_patience
         ):
-            self.workspace.rate *= self.options.drop_factor
+            self._rate *= self.options.drop_factor
             self._since_drop = 0
 
     def _monitored(self, record: EpochRecord) -> float:
@@ -549,7 +562,7 @@ class Trainer:
             "loss_sum": self._loss_sum,
             "since_best": self._since_best,
             "since_drop": self._since_drop,
-            "rate": self.workspace.rate,
+            "rate": self._rate,
             "step": self.workspace.step,
         }
 
@@ -600,7 +613,7 @@ class Trainer:
         trainer.workspace.first[:] = arrays["first"]
         trainer.workspace.second[:] = arrays["second"]
         trainer.about = saved["about"]
-        trainer.workspace.rate = saved["rate"]
+        trainer._rate = saved["rate"]
         trainer.workspace.step = saved["step"]
         trainer.history = [EpochRecord(**record) for record in saved["history"]]
         trainer.best = trainer.history[saved["best"] - 1] if saved["best"] else None

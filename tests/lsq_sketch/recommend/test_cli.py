@@ -82,6 +82,7 @@ def test_training_prints_a_line_an_epoch_and_what_to_hold_it_against(call, tmp_p
 
 def test_the_result_says_what_it_was_made_with(call, tmp_path):
     words = ("--bias", "--optimizer", "adagrad", "--learning-rate", 0.1, "--plateau")
+    words += ("--schedule", "linear")
     call("train", *SMALL, *words, "--seed", 7, "--epochs", 2, "--json", "result.json")
     found = read(tmp_path / "result.json")
     assert found["seed"] == found["settings"]["training"]["seed"] == 7
@@ -90,6 +91,8 @@ def test_the_result_says_what_it_was_made_with(call, tmp_path):
         "name": "adagrad", "learning_rate": 0.1, "epsilon": 1e-10
     }  # fmt: skip
     assert found["settings"]["training"]["drop_patience"] == 3
+    assert found["settings"]["training"]["schedule"] == "linear"
+    assert [epoch["learning_rate"] for epoch in found["history"]] == [0.1, 0.05]
     assert found["versions"].keys() >= {"lsq-sketch", "python", "numpy", "numba"}
     assert found["parameters"] == 2 * 8 * 4 + 80 + 1
     assert 4 * found["parameters"] < found["serving_bytes"] < found["training_bytes"]
@@ -613,6 +616,7 @@ COMPARE = ("compare", *DATA, "--methods", "hash")
         ([*TRAIN, "--learning-rate", "-1"], "--learning-rate must be a finite positive number"),
         ([*TRAIN, "--weight-decay", "1", "--optimizer", "sgd"], "--weight-decay goes with"),
         ([*TRAIN, "--monitor", "f1"], "--monitor must be one of loss, auc; got 'f1'"),
+        ([*TRAIN, "--schedule", "cosine"], "--schedule must be one of constant, linear"),
         ([*TRAIN, "--monitor", "auc", "--task", "regression"], "--monitor auc needs a binary task"),
         ([*TRAIN, "--keep", "all"], "--keep must be one of best, last; got 'all'"),
         ([*TRAIN, "--task", "ranking"], "--task must be one of binary, regression; got 'ranking'"),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
+import threading
 from dataclasses import replace
 
 import numpy as np
@@ -202,6 +204,49 @@ def test_the_learning_rate_drops_on_a_plateau():
             rate, since = rate * 0.5, 0
     assert rates == expected
     assert rates[-1] < 0.1
+
+
+def test_the_learning_rate_falls_linearly():
+    """Epoch by epoch, beside drops on a plateau; a broken run goes on with the same rates."""
+    options = TrainingOptions(
+        epochs=12, batch_size=16, drop_patience=2, drop_factor=0.5, schedule="linear"
+    )
+    trainer = trainer_of("full", random_data(n=200), Adam(0.1), options)
+    trainer.run()
+    rate, best, since = 0.1, np.inf, 0
+    for number, record in enumerate(trainer.history):
+        assert record.learning_rate == rate * (1 - number / 12)
+        improved = record.validation_loss < best
+        best, since = (record.validation_loss, 0) if improved else (best, since + 1)
+        if since == 2:
+            rate, since = rate * 0.5, 0
+    assert rate < 0.1
+
+
+def test_steps_are_those_of_the_falling_rate(tmp_path):
+    """The last of four epochs moves parameters a quarter as far; a resumed run to the same bits."""
+    data = random_data(n=16)
+
+    def trainer(**about):
+        options = TrainingOptions(epochs=4, batch_size=16, seed=3, keep="last", **about)
+        return trainer_of("full", data, Sgd(1e-4), options)
+
+    moved = {}
+    for schedule in ("constant", "linear"):
+        whole = trainer(schedule=schedule)
+        before = []
+        whole.run(on_epoch=lambda record, w=whole, b=before: b.append(w.model.store.values.copy()))
+        moved[schedule] = [abs(b - a).sum() for a, b in itertools.pairwise(before)]
+    expected = np.multiply(moved["constant"], [0.75, 0.5, 0.25])
+    np.testing.assert_allclose(moved["linear"], expected, rtol=1e-2)
+    first = trainer(schedule="linear")
+    first._train_epoch(threading.Event(), None)
+    first._end_epoch(None)
+    first.save(tmp_path / "checkpoint.npz")
+    again = Trainer.resume(tmp_path / "checkpoint.npz", data)
+    again.run()
+    assert again.model.store.values.tobytes() == whole.model.store.values.tobytes()
+    assert again.history == whole.history
 
 
 def test_training_that_diverges_is_an_error_whatever_the_labels():
