@@ -23,7 +23,7 @@ from .registers import (
     store,
 )
 
-REGISTERS, ROWS_AT_ONCE = {16: (4, 4), 8: (4, 1), 4: (4, 2)}[LANES]
+REGISTERS, ROWS_AT_ONCE = {16: (4, 4), 8: (4, 2), 4: (4, 2)}[LANES]
 """Registers of points, and rows, that are worked on at once: of 32 registers, or of 16."""
 
 POINT_BLOCK = 64

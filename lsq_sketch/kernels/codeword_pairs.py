@@ -1,10 +1,13 @@
 """Moving IDs where both vectors of a pair are made of codewords, chunk by chunk of columns.
 
-A score is then a sum of products of codewords, one for each chunk, and there are so few of these
-that they are worked out once: ``products[chunk, b, k]`` is the inner product of the other field's
-codeword ``b`` and of codeword ``k`` of the field whose IDs move. No vector is ever read. The same
-is done in the search for nearest neighbours by product quantisation, where it is called symmetric
-distance computation (Jegou, Douze and Schmid 2011).
+A score is then a sum of inner products of codewords, one for each chunk. These stay in the cache,
+and no vector is ever formed: what is read of a row is its two IDs, the codewords that the other one
+has, and its label.
+
+Where few codewords are tried on every row, their products are so few that they are worked out once:
+``products[chunk, b, k]`` is the inner product of the other field's codeword ``b`` and of codeword
+``k`` of the field whose IDs move. The same is done in the search for nearest neighbours by product
+quantisation, where it is called symmetric distance computation (Jegou, Douze and Schmid 2011).
 """
 
 import numpy as np
@@ -17,11 +20,12 @@ from .registers import (
     FLOAT,
     FLOAT_BYTES,
     INDEX,
+    INDEX_BYTES,
     INT,
-    INT_BYTES,
     LANES,
     after,
     constant,
+    first_of,
     floats,
     in_registers,
     load,
@@ -29,8 +33,9 @@ from .registers import (
     repeat,
     spread,
     store,
+    sum_of,
 )
-from .slices import add_slices
+from .slices import SHORT, add_slices
 
 ROWS_A_BLOCK = 2048
 """Rows whose scores, losses and so on stay in the cache, unless one ID has more."""
@@ -58,8 +63,75 @@ def products_of_codewords(others, own, products):
         multiply(others[chunk], transposed, products[chunk])
 
 
+def _add_pair_scores(builder, own, others, codes, start, stop, scores):
+    """LLVM code of `add_pair_scores`: row by row, sums of eight that become one at the end."""
+    kind, (n_chunks, width) = floats(SHORT), own.shape
+    whole = builder.sdiv(width, INT(SHORT))
+    rest = builder.srem(width, INT(SHORT))
+    mask = first_of(builder, rest, SHORT)
+    is_rest = builder.zext(builder.icmp_signed(">", rest, INT(0)), INT)
+
+    def row(state):
+        codes_at, score_at = state
+
+        def chunk(inner):
+            code_at, own_at, others_at, total = inner
+            code = builder.sext(load(builder, code_at, INDEX), INT)
+
+            def eight(values, mask=None):
+                *places, so_far = values
+                entry, other = (load(builder, at, kind, mask) for at in places)
+                following = [builder.add(at, INT(FLOAT_BYTES * SHORT)) for at in places]
+                return [*following, multiply_add(builder, entry, other, so_far)]
+
+            begin = [own_at, after(builder, others_at, (code, others.strides[1])), total]
+            most = repeat(builder, whole, begin, eight)
+            *_, total = repeat(builder, is_rest, most, lambda values: eight(values, mask))
+            steps = codes.strides[0], own.strides[0], others.strides[0]
+            following = (builder.add(at, step) for at, step in zip(inner, steps, strict=False))
+            return [*following, total]
+
+        begin = [codes_at, own.place, others.place, constant(kind, [0.0] * SHORT)]
+        *_, total = repeat(builder, n_chunks, begin, chunk)
+        score = builder.fadd(load(builder, score_at, FLOAT), sum_of(builder, [total]))
+        store(builder, score, score_at)
+        return [
+            builder.add(codes_at, INT(INDEX_BYTES)),
+            builder.add(score_at, INT(FLOAT_BYTES)),
+        ]
+
+    begin = [
+        after(builder, codes.place, (start, INT(INDEX_BYTES))),
+        after(builder, scores.place, (start, INT(FLOAT_BYTES))),
+    ]
+    repeat(builder, builder.sub(stop, start), begin, row)
+
+
+@in_registers(_add_pair_scores)
+def add_pair_scores(own, others, codes, start, stop, scores):
+    """Add to the scores of an ID's rows the inner products of both codewords of each chunk.
+
+    For compiled code.
+
+    Parameters
+    ----------
+    own : (chunks, width)
+        The ID's codewords.
+    others : (chunks, L, width)
+        Of the other field. Entries of a codeword stand together, here as there.
+    codes : (chunks, rows)
+        Of int32: each row's other codewords. Those of a chunk stand together.
+    start, stop : int
+        The rows.
+    scores : (rows,)
+        Of float32, changed in place.
+    """
+    for chunk in range(own.shape[0]):
+        scores[start:stop] += others[chunk, codes[chunk, start:stop]] @ own[chunk]
+
+
 def _least_parabola(
-    builder, products, places, start, stop, old, firsts, seconds, factors, penalties, best, least
+    builder, products, codes, start, stop, old, firsts, seconds, factors, penalties, best, least
 ):  # fmt: skip
     """LLVM code of `least_parabola`: `REGISTERS` of codewords at a time, or one.
 
@@ -69,10 +141,10 @@ def _least_parabola(
     zero = constant(kind, [0.0] * LANES)
     rows, (whole,) = builder.sub(stop, start), penalties.shape
     begin = [
-        after(builder, places.place, (start, INT(INT_BYTES))),
+        after(builder, codes.place, (start, INT(INDEX_BYTES))),
         *(after(builder, array.place, (start, INT(FLOAT_BYTES))) for array in (firsts, seconds)),
     ]
-    steps = INT(INT_BYTES), INT(FLOAT_BYTES), INT(FLOAT_BYTES)
+    steps = INT(INDEX_BYTES), INT(FLOAT_BYTES), INT(FLOAT_BYTES)
     present = after(builder, products.place, (old, INT(FLOAT_BYTES)))
     weight, half = (
         spread(builder, load(builder, builder.add(factors.place, INT(skipped)), FLOAT), LANES)
@@ -84,7 +156,8 @@ def _least_parabola(
 
         def add_row(state):
             at, sums = state[:3], state[3:]
-            place = builder.mul(load(builder, at[0], INT), INT(FLOAT_BYTES))
+            code = builder.sext(load(builder, at[0], INDEX), INT)
+            place = builder.mul(code, products.strides[0])
             stay = load(builder, builder.add(present, place), FLOAT)
             values = (stay, *(load(builder, here, FLOAT) for here in at[1:]))
             stay, slope, curvature = (spread(builder, value, LANES) for value in values)
@@ -149,7 +222,7 @@ def _first_least_lane(builder, values, labels):
 
 @in_registers(_least_parabola)
 def least_parabola(
-    products, places, start, stop, old, firsts, seconds, factors, penalties, best, least
+    products, codes, start, stop, old, firsts, seconds, factors, penalties, best, least
 ):  # fmt: skip
     """The codeword that costs least an ID, its rows' losses taken to second order.
 
@@ -159,8 +232,8 @@ def least_parabola(
     ----------
     products : (L, whole)
         With the other field's codewords; ``whole`` is a multiple of `LANES`.
-    places : (rows,)
-        Where in the flattened ``products`` those with each row's other codeword begin.
+    codes : (rows,)
+        Of int32: each row's other codeword.
     start, stop : int
         The ID's rows.
     old : int
@@ -177,7 +250,7 @@ def least_parabola(
     """
     costs = penalties.astype(np.float64)
     for i in range(start, stop):
-        row = products.ravel()[places[i] : places[i] + costs.size]
+        row = products[codes[i]]
         change = row.astype(np.float64) - row[old]
         costs += factors[0] * change * (firsts[i] + factors[1] * seconds[i] * change)
     costs[np.isnan(costs)] = np.inf
@@ -187,7 +260,7 @@ def least_parabola(
 @njit(cache=True, nogil=True)
 def read_pairs(
     order, starts, first, stop, most, weight, ids, labels, own_biases, other_biases, field,
-    products, assigned, others, seen, bounds, weights, places, scores, targets,
+    codebook, other_codebook, assigned, others, seen, bounds, weights, codes, scores, targets,
 ):  # fmt: skip
     """Read the rows of the next IDs, as many as a block takes, and score them.
 
@@ -201,8 +274,8 @@ def read_pairs(
     count : int
         IDs that have rows.
     """
-    n_chunks, whole = products.shape[0], products.shape[2]
-    flat, step = products.reshape(n_chunks, -1), np.uint64(whole)
+    n_chunks, width = codebook.shape[0], codebook.shape[2]
+    own = np.empty((n_chunks, width), np.float32)
     n, count = 0, 0
     j = first
     while j < stop:
@@ -217,26 +290,113 @@ def read_pairs(
                 at = i if kept == own_rows else i * own_rows // kept
                 row = np.uint64(order[begin + at])  # unsigned: nothing counts from the end
                 other = np.uint64(ids[row, 1 - field])
-                places[0, n + i] = np.int64(other)
                 targets[n + i] = labels[row]
                 scores[n + i] = own_biases[j] + other_biases[other]
+                codes[0, n + i] = np.int32(other)
+            for chunk in range(
+                n_chunks - 1, -1, -1
+            ):  # the first, last, has the other IDs till then
+                present = np.uint64(assigned[j, chunk])
+                for t in range(width):
+                    own[chunk, t] = codebook[chunk, present, t]
+                for i in range(n, n + kept):
+                    codes[chunk, i] = others[np.uint64(codes[0, i]), chunk]
+            add_pair_scores(own, other_codebook, codes, n, n + kept, scores)
             n += kept
         j += 1
     bounds[count] = n
-    for chunk in range(n_chunks - 1, -1, -1):  # the first last: it has the other IDs till then
-        for s in range(count):
-            present = np.uint64(assigned[seen[s], chunk])
-            for i in range(bounds[s], bounds[s + 1]):
-                place = np.uint64(others[np.uint64(places[0, i]), chunk]) * step
-                places[chunk, i] = np.int64(place)
-                scores[i] += flat[chunk, place + present]
     return j, count
+
+
+@njit(cache=True, nogil=True)
+def gather_others(codewords, codes, n, offsets, slopes):
+    """Codewords of the other field that rows have in one chunk, ``slopes`` (room, width).
+
+    Parameters
+    ----------
+    codewords : (L, width), codes : (rows,)
+        Of the chunk.
+    n : int
+        Rows.
+    offsets : (1, room)
+        Overwritten, of int64.
+    """
+    width = slopes.shape[1]
+    for i in range(n):
+        offsets[0, i] = np.int64(codes[i]) * width
+    slopes[:n] = np.float32(0)
+    rows = slopes.reshape(slopes.shape[0], 1, width)
+    add_slices(codewords.reshape(-1), offsets, 0, 0, n, rows, 0, 0, width, 0, 0)
+
+
+@njit(cache=True, nogil=True)
+def expand_block(
+    chunk, codebook, other_codebook, codes, offsets, damping, assigned, seen, bounds, weights,
+    scratch, slopes, present, of_ids, curvatures,
+):  # fmt: skip
+    """Coefficients of the parabolas of a block's IDs in one chunk; see `expand_ids`.
+
+    Parameters
+    ----------
+    seen, bounds, weights, codes
+        From `read_pairs`.
+    scratch : (`SCRATCH`, room)
+        With the derivatives of the rows' losses.
+    slopes, present, of_ids, curvatures
+        Overwritten: the other codewords of the rows; the IDs' own ones; what is asked for.
+
+    The other parameters are those of `move_pairs`.
+    """
+    count = seen.size
+    gather_others(other_codebook[chunk], codes[chunk], bounds[count], offsets, slopes)
+    for s in range(count):
+        present[s] = assigned[seen[s], chunk]
+    expand_ids(
+        slopes, scratch[3], scratch[4], bounds, weights, damping, 0, codebook[chunk], present,
+        np.arange(count), of_ids, curvatures,
+    )  # fmt: skip
+
+
+@njit(cache=True, nogil=True)
+def expand_pairs(
+    order, starts, first, stop, most, weight, ids, labels, own_biases, other_biases, field, loss,
+    damping, chunk, codebook, other_codebook, assigned, others, codes, offsets, scratch, slopes,
+    out, curvatures,
+):  # fmt: skip
+    """Coefficients of IDs' parabolas in one chunk, ``out`` (ids, features); see `expand_ids`.
+
+    Parameters
+    ----------
+    first, stop : int
+        The IDs, each of which has rows.
+    offsets : (1, room), slopes : (room, width)
+        Overwritten, of int64 and float32. The other parameters are those of `move_pairs`.
+    """
+    seen, bounds = np.empty(ROWS_A_BLOCK, np.int64), np.empty(ROWS_A_BLOCK + 1, np.int64)
+    weights, present = np.empty(ROWS_A_BLOCK), np.empty(ROWS_A_BLOCK, np.int64)
+    while first < stop:
+        before = first
+        first, count = read_pairs(
+            order, starts, first, stop, most, weight, ids, labels, own_biases, other_biases, field,
+            codebook, other_codebook, assigned, others, seen, bounds, weights, codes, scratch[0],
+            scratch[1],
+        )  # fmt: skip
+        n = bounds[count]
+        parabolas(
+            loss, GAUSS_NEWTON, scratch[0, :n], scratch[1, :n], scratch[2, :n], scratch[3, :n],
+            scratch[4, :n],
+        )  # fmt: skip
+        expand_block(
+            chunk, codebook, other_codebook, codes, offsets, damping, assigned, seen[:count],
+            bounds, weights, scratch, slopes, present, out[before:first], curvatures[before:first],
+        )  # fmt: skip
 
 
 @njit(cache=True, nogil=True)
 def move_pairs(
     order, starts, first, stop, most, weight, ids, labels, own_biases, other_biases, field, loss,
-    curvature, damping, chunks, products, penalties, margin, assigned, others, places, scratch,
+    curvature, damping, chunks, codebook, other_codebook, products, penalties, margin, assigned,
+    others, codes, scratch,
 ):  # fmt: skip
     """Move IDs, chunk by chunk, to the codeword of least cost by the parabola of their rows' loss.
 
@@ -257,14 +417,16 @@ def move_pairs(
         Whose IDs move.
     chunks : (n,)
         Whose turn it is.
+    codebook : (chunks, K, width), other_codebook : (chunks, L, width)
+        Of both fields.
     products : (chunks, L, whole)
         From `products_of_codewords`.
     penalties : (chunks, whole)
         Of float32; infinite where there is no codeword.
     assigned : (ids, chunks), others : (other ids, chunks)
         Codewords of both fields; the former changed in place. IDs without rows stay.
-    places : (chunks + 1, room), scratch : (`SCRATCH`, room)
-        Overwritten, of int64 and float32. Room for `ROWS_A_BLOCK` rows, and for those of an ID.
+    codes : (chunks, room), scratch : (`SCRATCH`, room)
+        Overwritten, of int32 and float32. Room for `ROWS_A_BLOCK` rows, and for those of an ID.
 
     Returns
     -------
@@ -286,13 +448,14 @@ def move_pairs(
     while first < stop:
         first, count = read_pairs(
             order, starts, first, stop, most, weight, ids, labels, own_biases, other_biases, field,
-            products, assigned, others, seen, bounds, weights, places, scores, targets,
+            codebook, other_codebook, assigned, others, seen, bounds, weights, codes, scores,
+            targets,
         )  # fmt: skip
         n = bounds[count]
         parabolas(loss, curvature, scores[:n], targets[:n], losses[:n], firsts[:n], seconds[:n])
         sum_by_id(losses, bounds, sums[:count])
         for chunk in chunks:
-            table, there, penalty = products[chunk], places[chunk], penalties[chunk]
+            table, there, penalty = products[chunk], codes[chunk], penalties[chunk]
             m = 0
             for s in range(count):
                 old = np.int64(assigned[seen[s], chunk])
@@ -317,14 +480,14 @@ def move_pairs(
 
 @njit(cache=True, nogil=True)
 def make_pair_moves(
-    products, places, bounds, weights, loss, curvature, movers, wanted, charges, margin, present,
+    products, codes, bounds, weights, loss, curvature, movers, wanted, charges, margin, present,
     scratch, sums,
 ):  # fmt: skip
     """Move IDs of a block in one chunk where that lowers their loss and charge.
 
     Parameters
     ----------
-    products : (L, whole), places : (rows,)
+    products : (L, whole), codes : (rows,)
         Of the chunk; see `least_parabola`.
     present, sums : (IDs,)
         Codewords and summed losses; brought up to date.
@@ -339,12 +502,12 @@ def make_pair_moves(
     trial, trial_targets, trial_firsts, trial_seconds = (
         scratch[5], scratch[6], scratch[7], scratch[8],
     )  # fmt: skip
-    flat = products.reshape(-1)
     n = 0
     for m in range(movers.size):
-        old, new = present[movers[m]], wanted[m]
+        old, new = np.uint64(present[movers[m]]), np.uint64(wanted[m])
         for i in range(bounds[movers[m]], bounds[movers[m] + 1]):
-            trial[n] = scores[i] + (flat[places[i] + new] - flat[places[i] + old])
+            other = np.uint64(codes[i])
+            trial[n] = scores[i] + (products[other, new] - products[other, old])
             trial_targets[n] = targets[i]
             n += 1
     parabolas(
@@ -355,66 +518,3 @@ def make_pair_moves(
         movers, wanted, bounds, weights, charges, margin, losses, trial, trial_firsts,
         trial_seconds, present, sums, scores, firsts, seconds,
     )  # fmt: skip
-
-
-@njit(cache=True, nogil=True)
-def gather_others(codewords, places, chunk, n, whole, slopes):
-    """Codewords of the other field that rows have in one chunk, ``slopes`` (room, width).
-
-    Parameters
-    ----------
-    codewords : (L, width)
-        Of the chunk.
-    places : (chunks + 1, room), whole : int
-        From `read_pairs`; the last of them is overwritten.
-    n : int
-        Rows.
-    """
-    width = slopes.shape[1]
-    floats_a_place, last = width / whole, places.shape[0] - 1
-    for i in range(n):  # a multiple of whole: exact once it is rounded, and no division
-        places[last, i] = np.int64(places[chunk, i] * floats_a_place + 0.5)
-    slopes[:n] = np.float32(0)
-    rows = slopes.reshape(slopes.shape[0], 1, width)
-    add_slices(codewords.reshape(-1), places, last, 0, n, rows, 0, 0, width, 0, 0)
-
-
-@njit(cache=True, nogil=True)
-def expand_pairs(
-    order, starts, first, stop, most, weight, ids, labels, own_biases, other_biases, field, loss,
-    damping, chunk, products, own_codewords, other_codewords, assigned, others, places, scratch,
-    slopes, out, curvatures,
-):  # fmt: skip
-    """Coefficients of IDs' parabolas in one chunk, ``out`` (ids, features); see `expand_ids`.
-
-    Parameters
-    ----------
-    first, stop : int
-        The IDs, each of which has rows.
-    own_codewords : (K, width), other_codewords : (L, width)
-        Of the chunk.
-    slopes : (room, width)
-        Overwritten. The other parameters are those of `move_pairs`.
-    """
-    scores, targets, losses, firsts, seconds = (
-        scratch[0], scratch[1], scratch[2], scratch[3], scratch[4],
-    )  # fmt: skip
-    seen, bounds = np.empty(ROWS_A_BLOCK, np.int64), np.empty(ROWS_A_BLOCK + 1, np.int64)
-    weights, present = np.empty(ROWS_A_BLOCK), np.empty(ROWS_A_BLOCK, np.int64)
-    while first < stop:
-        before = first
-        first, count = read_pairs(
-            order, starts, first, stop, most, weight, ids, labels, own_biases, other_biases, field,
-            products, assigned, others, seen, bounds, weights, places, scores, targets,
-        )  # fmt: skip
-        n = bounds[count]
-        parabolas(
-            loss, GAUSS_NEWTON, scores[:n], targets[:n], losses[:n], firsts[:n], seconds[:n]
-        )  # fmt: skip
-        gather_others(other_codewords, places, chunk, n, products.shape[2], slopes)
-        for s in range(count):
-            present[s] = assigned[seen[s], chunk]
-        expand_ids(
-            slopes, firsts, seconds, bounds, weights, damping, 0, own_codewords, present,
-            np.arange(count), out[before:first], curvatures[before:first],
-        )  # fmt: skip

@@ -101,22 +101,21 @@ def scratch_of_blocks(width, kind):
 
 
 @njit(cache=True, nogil=True)
-def least_points(blocks, precision, shift, points):
+def least_points(blocks, precision, shift, smallest, points):
     """Where parabolas and prior are least: posterior means, ``(H + P)^-1 (shift - g)``.
 
     Parameters
     ----------
     blocks : (blocks, features, `POINT_BLOCK`)
         See `argmin.in_blocks`. Of floats; features beyond those of the width are not looked at.
-    precision : (width, width), shift : (width,)
-        The former positive definite.
+    precision : (width, width), shift : (width,), smallest : float
+        The first positive definite, the last its least eigenvalue.
     points : (n, width)
         Of floats, overwritten.
     """
     n, width = points.shape
     slope = width * (width + 1) // 2
     factors, scaled, inverse = scratch_of_blocks(width, shift.dtype)
-    smallest = np.linalg.eigvalsh(precision)[0]
     for b in range(blocks.shape[0]):
         _factor(blocks[b], precision, shift, smallest, factors, scaled, inverse)
         _substitute(factors, width)
@@ -127,12 +126,12 @@ def least_points(blocks, precision, shift, points):
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
-def posteriors(blocks, precision, shift, weights, means, covariances):
+def posteriors(blocks, precision, shift, smallest, weights, means, covariances):
     """Posterior means, and two sums of the posterior covariances ``(H + P)^-1``.
 
     Parameters
     ----------
-    blocks, precision, shift
+    blocks, precision, shift, smallest
         As for `least_points`.
     weights : (n,)
         Of the parabolas in the second sum.
@@ -144,7 +143,6 @@ def posteriors(blocks, precision, shift, weights, means, covariances):
     n, width = means.shape
     slope = width * (width + 1) // 2
     factors, scaled, inverse = scratch_of_blocks(width, shift.dtype)
-    smallest = np.linalg.eigvalsh(precision)[0]
     triangle, weight = np.empty((slope, POINT_BLOCK)), np.empty((2, POINT_BLOCK))
     sums, entry = np.zeros((2, slope, POINT_BLOCK)), np.empty(POINT_BLOCK)
     for b in range(blocks.shape[0]):

@@ -34,7 +34,7 @@ def recentre(features, labels, precision, codewords):
     n_codewords, width = codewords.shape
     sums, counts = sums_of_clusters(features, labels, n_codewords)
     points = np.empty_like(codewords)
-    least_points(in_blocks(sums), precision * np.eye(width), np.zeros(width), points)
+    least_points(in_blocks(sums), precision * np.eye(width), np.zeros(width), precision, points)
     for k in range(n_codewords):
         if counts[k] > 0:
             codewords[k] = points[k]

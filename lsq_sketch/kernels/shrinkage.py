@@ -4,15 +4,15 @@ import numpy as np
 from numba import njit
 
 from .argmin import POINT_BLOCK, least_of_block
-from .codeword_pairs import ROWS_A_BLOCK, gather_others, make_pair_moves, read_pairs
+from .codeword_pairs import ROWS_A_BLOCK, expand_block, read_pairs
 from .parabolas import add_pulls, scratch_of_blocks
-from .reassignment import begin_moves, expand_ids, make_moves, parabolas, sum_by_id
+from .reassignment import begin_moves, expand_ids, make_moves
 
 
 @njit(cache=True, nogil=True)
 def nearest_to_posteriors(
-    features, curvatures, codewords, expanded, precision, shift, uncertainty, costs, chosen,
-    assigned, movers, wanted, charges,
+    features, curvatures, codewords, expanded, precision, shift, smallest, uncertainty, costs,
+    chosen, assigned, movers, wanted, charges,
 ):  # fmt: skip
     """In one chunk, the codewords nearest IDs' posterior means, by the curvature of their loss.
 
@@ -24,7 +24,7 @@ def nearest_to_posteriors(
     features : (n, features), curvatures : (n,)
         Of the ``chosen`` IDs, from `reassignment.expand_ids`.
     codewords : (K, width), expanded : (K, features)
-    precision : (width, width), shift : (width,)
+    precision : (width, width), shift : (width,), smallest : float
         Of the prior, in units of the loss; see `parabolas.least_points`.
     uncertainty : (features,), costs : (K,)
         ``V`` in the form of a parabola, and ``c'Vc / 2`` of each codeword.
@@ -41,7 +41,6 @@ def nearest_to_posteriors(
     """
     n, width = chosen.size, codewords.shape[1]
     offsets = np.zeros(codewords.shape[0], np.float32)
-    smallest = np.linalg.eigvalsh(precision)[0]
     scratch = scratch_of_blocks(width, shift.dtype)
     block = np.zeros((features.shape[1], POINT_BLOCK), np.float32)
     pulls, nearest = np.empty((width, POINT_BLOCK), np.float32), np.empty(POINT_BLOCK, np.int32)
@@ -67,7 +66,7 @@ def nearest_to_posteriors(
 @njit(cache=True, nogil=True)
 def move_to_posteriors(
     slopes, scores, labels, bounds, weights, loss, curvature, damping, chunks, codebook, expanded,
-    precisions, shifts, uncertainties, costs, margin, assigned, scratch, of_ids,
+    precisions, shifts, smallest, uncertainties, costs, margin, assigned, scratch, of_ids,
 ):  # fmt: skip
     """Move each ID, chunk by chunk, to the codeword nearest its posterior mean.
 
@@ -76,7 +75,7 @@ def move_to_posteriors(
 
     Parameters
     ----------
-    precisions : (chunks, width, width), shifts : (chunks, width)
+    precisions : (chunks, width, width), shifts : (chunks, width), smallest : (chunks,)
         Of the priors, in units of the loss; see `parabolas.least_points`.
     uncertainties : (chunks, features), costs : (chunks, K)
         Of the other field's vectors; see `nearest_to_posteriors`.
@@ -103,7 +102,7 @@ def move_to_posteriors(
         )  # fmt: skip
         count = nearest_to_posteriors(
             of_seen, curvatures, codewords, expanded[chunk], precisions[chunk], shifts[chunk],
-            uncertainties[chunk], costs[chunk], seen, own, movers, wanted, charges,
+            smallest[chunk], uncertainties[chunk], costs[chunk], seen, own, movers, wanted, charges,
         )  # fmt: skip
         moved += make_moves(
             slopes, scores, labels, bounds, weights, loss, curvature, chunk, codewords,
@@ -115,20 +114,18 @@ def move_to_posteriors(
 @njit(cache=True, nogil=True)
 def move_pairs_to_posteriors(
     order, starts, first, stop, most, weight, ids, labels, own_biases, other_biases, field, loss,
-    curvature, damping, chunks, products, codebook, other_codebook, expanded, precisions, shifts,
-    uncertainties, costs, margin, assigned, others, places, scratch, slopes, of_ids,
+    curvature, damping, chunks, codebook, other_codebook, expanded, precisions, shifts, smallest,
+    uncertainties, costs, margin, assigned, others, codes, offsets, scratch, slopes, of_ids,
 ):  # fmt: skip
     """`move_to_posteriors` where both vectors of a pair are made of codewords.
 
     Parameters
     ----------
-    codebook : (chunks, K, width), other_codebook : (chunks, L, width)
-        Of both fields.
-    expanded, precisions, shifts, uncertainties, costs
+    expanded, precisions, shifts, smallest, uncertainties, costs
         As for `move_to_posteriors`.
-    slopes : (room, width), of_ids : (IDs, features)
-        Overwritten. Room for the rows of a block, and for its IDs, `codeword_pairs.ROWS_A_BLOCK`
-        or all.
+    offsets : (1, room), slopes : (room, width), of_ids : (IDs, features)
+        Overwritten, the first of int64. Room for the rows of a block, and for its IDs,
+        `codeword_pairs.ROWS_A_BLOCK` or all.
 
     The other parameters are those of `codeword_pairs.move_pairs`.
 
@@ -137,9 +134,6 @@ def move_pairs_to_posteriors(
     int
         Assignments that have changed.
     """
-    scores, targets, losses, firsts, seconds = (
-        scratch[0], scratch[1], scratch[2], scratch[3], scratch[4],
-    )  # fmt: skip
     seen, bounds = np.empty(ROWS_A_BLOCK, np.int64), np.empty(ROWS_A_BLOCK + 1, np.int64)
     movers, wanted = np.empty(ROWS_A_BLOCK, np.int64), np.empty(ROWS_A_BLOCK, np.int64)
     present, numbers = np.empty(ROWS_A_BLOCK, np.int64), np.arange(ROWS_A_BLOCK)
@@ -151,28 +145,26 @@ def move_pairs_to_posteriors(
     while first < stop:
         first, count = read_pairs(
             order, starts, first, stop, most, weight, ids, labels, own_biases, other_biases, field,
-            products, assigned, others, seen, bounds, weights, places, scores, targets,
+            codebook, other_codebook, assigned, others, seen, bounds, weights, codes, scratch[0],
+            scratch[1],
         )  # fmt: skip
-        n = bounds[count]
-        parabolas(loss, curvature, scores[:n], targets[:n], losses[:n], firsts[:n], seconds[:n])
-        sum_by_id(losses, bounds, sums[:count])
+        begin_moves(
+            loss, curvature, scratch[0, : bounds[count]], scratch[1], bounds, scratch[2:],
+            sums[:count],
+        )  # fmt: skip
         for chunk in chunks:
-            codewords = codebook[chunk]
-            for s in range(count):
-                present[s] = assigned[seen[s], chunk]
-            gather_others(other_codebook[chunk], places, chunk, n, products.shape[2], slopes)
-            expand_ids(
-                slopes, firsts, seconds, bounds, weights, damping, 0, codewords, present,
-                numbers[:count], of_ids, curvatures,
+            expand_block(
+                chunk, codebook, other_codebook, codes, offsets, damping, assigned, seen[:count],
+                bounds, weights, scratch, slopes, present, of_ids, curvatures,
             )  # fmt: skip
             m = nearest_to_posteriors(
-                of_ids[:count], curvatures, codewords, expanded[chunk], precisions[chunk],
-                shifts[chunk], uncertainties[chunk], costs[chunk], numbers[:count], present,
-                movers, wanted, charges,
+                of_ids[:count], curvatures, codebook[chunk], expanded[chunk], precisions[chunk],
+                shifts[chunk], smallest[chunk], uncertainties[chunk], costs[chunk],
+                numbers[:count], present, movers, wanted, charges,
             )  # fmt: skip
-            moved += make_pair_moves(
-                products[chunk], places[chunk], bounds, weights, loss, curvature, movers[:m],
-                wanted, charges, margin, present, scratch, sums,
+            moved += make_moves(
+                slopes, scratch[0], scratch[1], bounds, weights, loss, curvature, 0,
+                codebook[chunk], movers[:m], wanted, charges, margin, present, scratch[2:], sums,
             )  # fmt: skip
             for r in range(m):
                 assigned[seen[movers[r]], chunk] = present[movers[r]]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..kernels.argmin import in_blocks
-from ..kernels.evidence import fit_by_evidence
+from .evidence import fit_by_evidence
 
 ROUNDS = 3
 """Of fitting, after an epoch."""
@@ -106,10 +106,10 @@ class GaussianPriors:
             self.means[chunk], self.covariances[chunk], self.posterior_covariances[chunk],
         )  # fmt: skip
 
-    def in_units(self, chunks: np.ndarray, nat: float) -> tuple[np.ndarray, np.ndarray]:
-        """Precisions of some chunks, and their products with the means, in float32.
+    def in_units(self, chunks: np.ndarray, nat: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Precisions of some chunks, their products with the means, their least eigenvalues.
 
-        Zeros for the others.
+        In float32; zeros for the other chunks.
 
         Parameters
         ----------
@@ -118,10 +118,13 @@ class GaussianPriors:
             One nat, in units of the loss.
         """
         precisions, shifts = np.zeros_like(self.covariances), np.zeros_like(self.means)
+        smallest = np.zeros(len(precisions))
         for chunk in chunks:
             precisions[chunk] = nat * np.linalg.inv(self.covariances[chunk])
             shifts[chunk] = precisions[chunk] @ self.means[chunk]
-        return precisions.astype(np.float32), shifts.astype(np.float32)
+            smallest[chunk] = np.linalg.eigvalsh(precisions[chunk])[0]
+        single = np.float32
+        return precisions.astype(single), shifts.astype(single), smallest.astype(single)
 
     def most_likely(self, chunk: int, codewords: np.ndarray) -> int:
         """The codeword that an ID without rows has: that of highest density."""

@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
 CURVATURES = ("gauss-newton", "majorizer")
 
-LARGEST_EXACT = 8
-"""Codewords a chunk up to which each is tried on every row, where the choice is left to us."""
-
 LARGEST_PRODUCTS = 1 << 16
 """Pairs of codewords of a chunk up to which their products are worked out, and read from cache."""
+
+LARGEST_EXACT = 8
+"""Codewords a chunk up to which each is tried on every row, where the choice is left to us."""
 
 
 class _Memory(threading.local):
@@ -80,8 +80,7 @@ class RowLosses(ABC):
     def move_to_posteriors(
         self,
         chunks: np.ndarray,
-        precisions: np.ndarray,
-        shifts: np.ndarray,
+        priors: tuple[np.ndarray, np.ndarray, np.ndarray],
         uncertainties: np.ndarray,
     ) -> int:
         """Move each ID, chunk by chunk, to the codeword nearest its posterior mean.
@@ -89,8 +88,8 @@ class RowLosses(ABC):
         Parameters
         ----------
         chunks : ndarray of int64
-        precisions, shifts : ndarray of float32
-            Of the prior of each chunk; see `lsq_sketch.recommend.gaussian_prior`.
+        priors : tuple of ndarray of float32
+            Of each chunk; from `lsq_sketch.recommend.gaussian_prior.GaussianPriors.in_units`.
         uncertainties : ndarray of float32, shape (chunks, features)
             Of the other field's vectors.
 
@@ -136,17 +135,17 @@ class RowLosses(ABC):
 
 
 def row_losses(table: AlternatingEmbedding, context: EpochContext, own: SortedRows) -> RowLosses:
-    """By products of codewords if scores are sums of these, and of few different ones."""
+    """By the codewords of both fields if scores are sums of their products."""
     other = _partner(table, context)
     if other is None:
         return LossesBySlopes(table, context, own)
-    return LossesByProducts(table, context, own, other)
+    return LossesByCodewords(table, context, own, other)
 
 
 def _partner(table: AlternatingEmbedding, context: EpochContext) -> AlternatingEmbedding | None:
-    """The other field's table, if it has codewords in the same chunks; not too many.
+    """The other field's table, if it has codewords in the same chunks.
 
-    Nothing is gained by their products if every codeword is tried on every row.
+    Nothing is gained by them if every codeword is tried on every row exactly.
     """
     model = context.model
     if not model.scores_are_inner_products or table is not model.tables[context.field]:
@@ -155,7 +154,6 @@ def _partner(table: AlternatingEmbedding, context: EpochContext) -> AlternatingE
     if (
         isinstance(other, type(table))
         and other.n_chunks == table.n_chunks
-        and other.n_codewords * table.n_codewords <= LARGEST_PRODUCTS
         and not _exactly(table, model)
     ):
         return other
@@ -199,8 +197,7 @@ class LossesBySlopes(RowLosses):
     def move_to_posteriors(
         self,
         chunks: np.ndarray,
-        precisions: np.ndarray,
-        shifts: np.ndarray,
+        priors: tuple[np.ndarray, np.ndarray, np.ndarray],
         uncertainties: np.ndarray,
     ) -> int:
         """Move each ID, chunk by chunk, to the codeword nearest its posterior mean."""
@@ -213,7 +210,7 @@ class LossesBySlopes(RowLosses):
             return shrinkage.move_to_posteriors(
                 slopes, scores, labels, bounds, weights, self.loss,
                 CURVATURES.index(options.curvature), options.damping, chunks, table.codebooks,
-                expanded, precisions, shifts, uncertainties, costs, options.margin,
+                expanded, *priors, uncertainties, costs, options.margin,
                 table.assignments[first:stop], *self._room(len(scores), stop - first),
             )  # fmt: skip
 
@@ -293,8 +290,8 @@ class LossesBySlopes(RowLosses):
         return in_table, scores, rows.labels.take(chosen), bounds, weights
 
 
-class LossesByProducts(RowLosses):
-    """From the products of both tables' codewords, of which scores are sums.
+class LossesByCodewords(RowLosses):
+    """From the codewords of both fields, of whose products scores are sums.
 
     Parameters
     ----------
@@ -313,58 +310,71 @@ class LossesByProducts(RowLosses):
     ):
         super().__init__(table, context, own)
         self.other = other
-        whole = -(-table.n_codewords // LANES) * LANES
-        self.products = np.empty((table.n_chunks, other.n_codewords, whole), np.float32)
-        codeword_pairs.products_of_codewords(other.codebooks, table.codebooks, self.products)
         self.own_biases = context.model.id_biases(context.field)
         self.other_biases = context.model.id_biases(1 - context.field)
 
-    def _scratch(self, own: SortedRows) -> tuple[np.ndarray, np.ndarray]:
+    def _room(self, own: SortedRows) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Memory for what is kept of each row of a block; see `codeword_pairs.expand_pairs`."""
         room = max(codeword_pairs.ROWS_A_BLOCK, own.most_looked_at)
         return (
-            np.empty((self.table.n_chunks + 1, room), np.int64),
+            np.empty((self.table.n_chunks, room), np.int32),
+            np.empty((1, room), np.int64),
             self._memory.array("rows", codeword_pairs.SCRATCH, room),
+            self._memory.array("slopes", room, self.table.width),
         )
+
+    def _of_ids(self) -> np.ndarray:
+        """Memory for what is kept of each ID of a block."""
+        most = min(codeword_pairs.ROWS_A_BLOCK, len(self.own.seen))
+        return self._memory.array("ids", most, self.table.n_features)
 
     def move(self, chunks: np.ndarray, penalties: np.ndarray) -> int:
         """Move each ID, chunk by chunk, to the codeword of least cost."""
-        table, own, options = self.table, self.own, self.table.options
-        costs = np.full((table.n_chunks, self.products.shape[2]), np.inf, np.float32)
+        table, other, own, options = self.table, self.other, self.own, self.table.options
+        if table.n_codewords * other.n_codewords > LARGEST_PRODUCTS:
+            return LossesBySlopes(table, self.context, own).move(chunks, penalties)
+        products = self._products()
+        costs = np.full((table.n_chunks, products.shape[2]), np.inf, np.float32)
         costs[:, : table.n_codewords] = penalties
 
         def move(piece: tuple[int, int]) -> int:
+            codes, _, scratch, _ = self._room(own)
             return codeword_pairs.move_pairs(
                 own.order, own.starts, *piece, own.most, own.weight, own.rows.ids, own.rows.labels,
                 self.own_biases, self.other_biases, self.context.field, self.loss,
-                CURVATURES.index(options.curvature), options.damping, chunks, self.products, costs,
-                options.margin, table.assignments, self.other.assignments, *self._scratch(own),
+                CURVATURES.index(options.curvature), options.damping, chunks, table.codebooks,
+                other.codebooks, products, costs, options.margin, table.assignments,
+                other.assignments, codes, scratch,
             )  # fmt: skip
 
         return sum(for_each(move, list(own.blocks())))
 
+    def _products(self) -> np.ndarray:
+        """Of all pairs of codewords, (chunks, others, whole registers of own)."""
+        table, other = self.table, self.other
+        whole = -(-table.n_codewords // LANES) * LANES
+        products = np.empty((table.n_chunks, other.n_codewords, whole), np.float32)
+        codeword_pairs.products_of_codewords(other.codebooks, table.codebooks, products)
+        return products
+
     def move_to_posteriors(
         self,
         chunks: np.ndarray,
-        precisions: np.ndarray,
-        shifts: np.ndarray,
+        priors: tuple[np.ndarray, np.ndarray, np.ndarray],
         uncertainties: np.ndarray,
     ) -> int:
         """Move each ID, chunk by chunk, to the codeword nearest its posterior mean."""
         table, other, own, options = self.table, self.other, self.own, self.table.options
         expanded = self._expanded(chunks)
         costs = self._costs_of_uncertainty(chunks, expanded, uncertainties)
-        ids = min(codeword_pairs.ROWS_A_BLOCK, len(own.seen))
 
         def move(piece: tuple[int, int]) -> int:
-            places, scratch = self._scratch(own)
             return shrinkage.move_pairs_to_posteriors(
                 own.order, own.starts, *piece, own.most, own.weight, own.rows.ids, own.rows.labels,
                 self.own_biases, self.other_biases, self.context.field, self.loss,
-                CURVATURES.index(options.curvature), options.damping, chunks, self.products,
-                table.codebooks, other.codebooks, expanded, precisions, shifts, uncertainties,
-                costs, options.margin, table.assignments, other.assignments, places, scratch,
-                self._memory.array("slopes", scratch.shape[1], table.width),
-                self._memory.array("ids", ids, table.n_features),
+                CURVATURES.index(options.curvature), options.damping, chunks, table.codebooks,
+                other.codebooks, expanded, *priors, uncertainties, costs, options.margin,
+                table.assignments, other.assignments, *self._room(own), self._of_ids(),
             )  # fmt: skip
 
         return sum(for_each(move, list(own.blocks())))
@@ -377,14 +387,11 @@ class LossesByProducts(RowLosses):
         assigned, biases = table.assignments[ids], self.own_biases[ids]
 
         def expand(piece: tuple[int, int]) -> None:
-            places, scratch = self._scratch(own)
-            slopes = self._memory.array("slopes", scratch.shape[1], table.width)
             codeword_pairs.expand_pairs(
                 own.order, own.starts, *piece, own.most, own.weight, own.rows.ids, own.rows.labels,
                 biases, self.other_biases, self.context.field, self.loss, table.options.damping,
-                chunk, self.products, table.codewords(chunk), self.other.codewords(chunk),
-                assigned, self.other.assignments, places, scratch, slopes, out,
-                curvatures,
+                chunk, table.codebooks, self.other.codebooks, assigned, self.other.assignments,
+                *self._room(own), out, curvatures,
             )  # fmt: skip
 
         for_each(expand, list(own.blocks(table.n_features)))

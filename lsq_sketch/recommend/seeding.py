@@ -67,7 +67,7 @@ def seed_codewords(
     width = _width(features.shape[1])
     blocks = in_blocks(features)
     points = np.empty((len(features), width), np.float32)
-    least_points(blocks, precision * np.eye(width), np.zeros(width), points)
+    least_points(blocks, precision * np.eye(width), np.zeros(width), precision, points)
     codewords = np.empty((n_codewords, width), np.float32)
     clusters.spread_seeds(points, random.random(n_codewords), codewords)
     clusters.lloyd_rounds(points, codewords, KMEANS_ROUNDS)

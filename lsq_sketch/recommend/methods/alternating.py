@@ -285,8 +285,7 @@ class AlternatingEmbedding(GatherTable):
             features /= np.float32(nat)
             priors.fit(chunk, features, rows, self._mean_square(chunk))
             self.assignments[unseen, chunk] = priors.most_likely(chunk, self.codewords(chunk))
-        precisions, shifts = priors.in_units(chunks, nat)
-        return losses.move_to_posteriors(chunks, precisions, shifts, uncertainties)
+        return losses.move_to_posteriors(chunks, priors.in_units(chunks, nat), uncertainties)
 
     def _uncertainties(self, context: EpochContext, chunks: np.ndarray) -> np.ndarray:
         """What the other field's posterior covariances add to losses, (chunks, features).

@@ -15,7 +15,6 @@ from lsq_sketch import threads
 from lsq_sketch.kernels import codeword_pairs
 from lsq_sketch.kernels import reassignment as kernels
 from lsq_sketch.kernels.factorization import LOGISTIC, SQUARED
-from lsq_sketch.kernels.registers import LANES
 from lsq_sketch.recommend import row_losses, sorted_rows
 from lsq_sketch.recommend.data.synthetic import Synthetic
 from lsq_sketch.recommend.methods import alternating
@@ -59,6 +58,12 @@ def context_of(model, train, place, epoch=1, epochs=10, seed=0):
         workspace=Workspace(model.store, Adam(), 64),
         _frequencies={},
     )
+
+
+def from_slopes(wanted):
+    """Losses from the slopes of scores even where both fields have codewords."""
+    partner = row_losses._partner
+    return mock.patch.object(row_losses, "_partner", lambda *a: None if wanted else partner(*a))
 
 
 def move(table, context):
@@ -272,24 +277,24 @@ def test_slopes_are_the_derivatives_of_scores(name, bias, field):
 
 @pytest.mark.parametrize("bias", ["none", "compressed"])
 @pytest.mark.parametrize(
-    ("name", "settings", "largest_products"),
+    ("name", "settings", "slopes"),
     [
-        ("gmf", {"evaluation": "exact"}, 0),
-        ("gmf", {"evaluation": "quadratic", "curvature": "majorizer"}, 0),
-        ("gmf", {"evaluation": "quadratic", "curvature": "majorizer"}, 100),
-        ("gmf", {}, 0),
-        ("gmf", {}, 100),
-        ("matrix-factorization", {"evaluation": "exact"}, 0),
-        ("matrix-factorization", {"evaluation": "quadratic"}, 0),
-        ("matrix-factorization", {"evaluation": "quadratic"}, 100),
+        ("gmf", {"evaluation": "exact"}, True),
+        ("gmf", {"evaluation": "quadratic", "curvature": "majorizer"}, True),
+        ("gmf", {"evaluation": "quadratic", "curvature": "majorizer"}, False),
+        ("gmf", {}, True),
+        ("gmf", {}, False),
+        ("matrix-factorization", {"evaluation": "exact"}, True),
+        ("matrix-factorization", {"evaluation": "quadratic"}, True),
+        ("matrix-factorization", {"evaluation": "quadratic"}, False),
     ],
 )
 @given(seed=seeds, n_codewords=st.integers(1, 9))
 def test_reassignment_never_raises_the_training_loss(
-    name, settings, largest_products, bias, seed, n_codewords
+    name, settings, slopes, bias, seed, n_codewords
 ):
     """`alternating-monotone`: exactly, and by parabolas that lie above the loss."""
-    with mock.patch.object(row_losses, "LARGEST_PRODUCTS", largest_products):
+    with from_slopes(slopes):
         loss_falls(name, settings, bias, seed, n_codewords)
 
 
@@ -324,21 +329,18 @@ def loss_falls(name, settings, bias, seed, n_codewords):
     ],
 )
 @pytest.mark.parametrize("name", ["gmf", "matrix-factorization"])
-def test_products_of_codewords_and_slopes_move_ids_alike(name, settings, bias, monkeypatch):
-    """Codewords of more than `REGISTERS`; more rows than a block; an ID without rows."""
+def test_codewords_and_slopes_move_ids_alike(name, settings, bias):
+    """More rows than a block; an ID without rows."""
     task = "binary" if name == "gmf" else "regression"
     data = random_data(n=codeword_pairs.ROWS_A_BLOCK + 500, sizes=(75, 90), task=task)
     train = data.train.subset(data.train.ids[:, 1] != 7)
-    n_codewords = codeword_pairs.REGISTERS * LANES + 5
     found, moved = [], []
-    for largest in (0, 1 << 16):
-        monkeypatch.setattr(row_losses, "LARGEST_PRODUCTS", largest)
+    for slopes in (True, False):
         options = {"prior": "popularity", **settings}
-        model = make_model(
-            name, (75, 90), 8, "alternating", n_codewords, 1, options=options, bias=bias
-        )
+        model = make_model(name, (75, 90), 8, "alternating", 70, 1, options=options, bias=bias)
         spread(model, 3, 0.5)
-        moved.append(reassign(model, train))
+        with from_slopes(slopes):
+            moved.append(reassign(model, train))
         found.append(model.store.assignments.astype(int))
     assert moved[0] > 50
     # sums of another order: near ties may fall either way, and move the scores of others
@@ -348,7 +350,7 @@ def test_products_of_codewords_and_slopes_move_ids_alike(name, settings, bias, m
 
 @pytest.mark.parametrize("bias", ["none", "compressed"])
 def test_parabolas_of_some_ids_are_those_of_all(bias):
-    """In any order; and the same from products of codewords and from slopes."""
+    """In any order; and the same from codewords and from slopes."""
     data = random_data(n=400, sizes=(30, 40))
     model = spread(make_model("gmf", (30, 40), 8, "alternating", 9, 1, bias=bias), 3, 0.5)
     place = model.store.placed[0]
@@ -357,14 +359,14 @@ def test_parabolas_of_some_ids_are_those_of_all(bias):
     seen = own.seen
     some = np.random.default_rng(0).permutation(len(seen))[:11]
     found = []
-    for largest in (0, 100):
-        with mock.patch.object(row_losses, "LARGEST_PRODUCTS", largest):
+    for slopes in (True, False):
+        with from_slopes(slopes):
             losses = row_losses.row_losses(place.table, context, own)
         found.append(losses.parabolas(2, seen))
         for of_all, of_some in zip(found[-1], losses.parabolas(2, seen[some]), strict=True):
             np.testing.assert_array_equal(of_some, of_all[some])
-    for by_slopes, by_products in zip(*found, strict=True):
-        np.testing.assert_allclose(by_slopes, by_products, rtol=1e-4, atol=1e-5)
+    for by_slopes, by_codewords in zip(*found, strict=True):
+        np.testing.assert_allclose(by_slopes, by_codewords, rtol=1e-4, atol=1e-5)
 
 
 @given(st.integers(1, 12), st.integers(0, 60), seeds)
@@ -382,8 +384,8 @@ def test_rows_of_some_ids(cardinality, n, seed):
 
 
 @pytest.mark.parametrize("n_codewords", [1, 9])
-def test_products_of_codewords_are_used_where_they_can_be(n_codewords, monkeypatch):
-    """Of two tables of codewords; neither for biases, nor for many products, nor exactly."""
+def test_codewords_of_both_fields_are_used_where_they_can_be(n_codewords):
+    """Of two tables of codewords; neither for biases nor exactly, nor by too many products."""
     data = random_data(n=300, sizes=(12, 15))
 
     def of_first(**about):
@@ -400,8 +402,17 @@ def test_products_of_codewords_are_used_where_they_can_be(n_codewords, monkeypat
     assert of_first(options={"evaluation": "exact"}) == [False, False]
     assert of_first(name="dlrm", bias="none") == [False, False]
     assert of_first(options={"evaluation": "auto"}) == [n_codewords == 9, False]
-    monkeypatch.setattr(row_losses, "LARGEST_PRODUCTS", n_codewords**2 - 1)
-    assert of_first() == [False, False]
+    found = []
+    for largest in (n_codewords**2, n_codewords**2 - 1):
+        options = {"prior": "popularity"}
+        model = make_model("gmf", (12, 15), 8, "alternating", n_codewords, 1, options=options)
+        with (
+            mock.patch.object(row_losses, "LARGEST_PRODUCTS", largest),
+            mock.patch.object(row_losses.LossesBySlopes, "move", return_value=-1) as by_slopes,
+        ):
+            reassign(model, data.train)
+        found.append(by_slopes.called)
+    assert found == [False, True]
 
 
 @pytest.mark.parametrize("name", ["gmf", "matrix-factorization"])
@@ -709,11 +720,10 @@ def test_seeds_find_clusters_that_the_loss_has():
     assert abs(strong).max() < 0.01
 
 
-@pytest.mark.parametrize("largest_products", [0, 100])
+@pytest.mark.parametrize("by_slopes", [True, False])
 @pytest.mark.parametrize("name", ["gmf", "matrix-factorization"])
-def test_every_id_gets_its_best_new_codeword(name, largest_products, monkeypatch):
+def test_every_id_gets_its_best_new_codeword(name, by_slopes):
     """All by hand: parabolas from the rows, the Gaussian prior; optimiser state at zero."""
-    monkeypatch.setattr(row_losses, "LARGEST_PRODUCTS", largest_products)
     options = {"seeded_at_once": 1, "n_chunks": 2, "popularity_prior": 0.0}
     model, data, place = seedable(name, options)
     context = context_of(model, data.train, place, seed=5)
@@ -724,7 +734,8 @@ def test_every_id_gets_its_best_new_codeword(name, largest_products, monkeypatch
     scores, slopes = model.field_slopes(data.train.ids, data.train.dense, 0)
     mean_square = (place.table.codewords(0) ** 2).mean()
     nat = place.table._nat(context, data.train)
-    seeded_anew(place.table, context)
+    with from_slopes(by_slopes):
+        seeded_anew(place.table, context)
     np.testing.assert_array_equal(others[0], place.table.codewords(1))
     np.testing.assert_array_equal(others[1], place.table.assignments[:, 1])
     for state in context.moments(place.table.codebook):

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lsq_sketch import threads
-from lsq_sketch.kernels import evidence, reassignment, shrinkage
+from lsq_sketch.kernels import reassignment, shrinkage
 from lsq_sketch.kernels.argmin import POINT_BLOCK, in_blocks
 from lsq_sketch.kernels.parabolas import least_points, posteriors
-from lsq_sketch.recommend import gaussian_prior, sorted_rows
+from lsq_sketch.recommend import evidence, gaussian_prior, sorted_rows
 from lsq_sketch.recommend.checkpoint import save_model
 from lsq_sketch.recommend.gaussian_prior import GaussianPriors, as_parabola
 from lsq_sketch.recommend.methods.alternating import AlternatingEmbedding, AlternatingOptions
@@ -73,13 +73,14 @@ def test_posteriors_agree_with_the_twin(n, width, seed):
     weights = rng.random(n)
     expected, covariances = posteriors_of(features, precision, mean)
     means, sums = np.empty((n, width)), np.empty((2, width, width))
-    posteriors(in_blocks(features), precision, precision @ mean, weights, means, sums)
+    prior = precision, precision @ mean, np.linalg.eigvalsh(precision)[0]
+    posteriors(in_blocks(features), *prior, weights, means, sums)
     np.testing.assert_allclose(means, expected, rtol=1e-4, atol=1e-4)
     np.testing.assert_allclose(sums[0], covariances.sum(axis=0), rtol=1e-4, atol=1e-5)
     weighted = np.einsum("n,nab->ab", weights, covariances)
     np.testing.assert_allclose(sums[1], weighted, rtol=1e-4, atol=1e-5)
     points = np.empty((n, width), np.float32)
-    least_points(in_blocks(features), precision, precision @ mean, points)
+    least_points(in_blocks(features), *prior, points)
     np.testing.assert_allclose(points, means, rtol=1e-6, atol=1e-6)
 
 
@@ -87,7 +88,8 @@ def test_an_id_that_tells_nothing_has_the_prior():
     precision, mean = random_prior(np.random.default_rng(0), 3)
     means, sums = np.empty((5, 3)), np.empty((2, 3, 3))
     flat = np.zeros((5, 9), np.float32)
-    posteriors(in_blocks(flat), precision, precision @ mean, np.ones(5), means, sums)
+    prior = precision, precision @ mean, np.linalg.eigvalsh(precision)[0]
+    posteriors(in_blocks(flat), *prior, np.ones(5), means, sums)
     np.testing.assert_allclose(means, np.tile(mean, (5, 1)), rtol=1e-9)
     np.testing.assert_allclose(sums[0], 5 * np.linalg.inv(precision), rtol=1e-9)
 
@@ -108,8 +110,10 @@ def test_a_round_agrees_with_the_twin(n, width, seed):
     expected = half @ (n * np.atleast_2d(np.cov(away.T, bias=True))) @ half.T
     values, vectors = np.linalg.eigh(expected)
     expected = (vectors * np.maximum(values, max(0.1 * values[-1], 1e-3))) @ vectors.T
-    new_mean, new = mean.copy(), before.copy()
-    evidence.next_covariance(found, covariances.sum(axis=0), 1e-3, 0.1, new_mean, new)
+    new_mean, values, vectors = evidence.next_prior(
+        found, covariances.sum(axis=0), 1e-3, 0.1, mean, *np.linalg.eigh(before)
+    )
+    new = (vectors * values) @ vectors.T
     np.testing.assert_allclose(new_mean, expected_mean, rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(new, expected, rtol=1e-4, atol=1e-5 * abs(expected).max())
     assert np.linalg.eigvalsh(new)[0] >= 1e-3 * (1 - 1e-9)
@@ -164,10 +168,14 @@ def test_ids_move_near_their_posterior_means(loss, n_codewords, uncertain, dampi
         reassignment.expand_codewords(codebook[chunk], expanded[chunk])
     before = rng.integers(0, n_codewords, (len(weights), chunks)).astype(np.uint8)
     after, moved_scores = before.copy(), scores.copy()
+    of_prior = [
+        np.array([of(p, m) for p, m in priors], np.float32)
+        for of in (lambda p, m: p, np.matmul, lambda p, m: np.linalg.eigvalsh(p)[0])
+    ]
     moved = shrinkage.move_to_posteriors(
         slopes, moved_scores, labels, bounds, weights, LOSSES[loss], reassignment.GAUSS_NEWTON,
-        damping, np.array([1]), codebook, expanded, np.array([p for p, _ in priors]),
-        np.array([p @ m for p, m in priors]), np.array([as_parabola(m) for m in matrices]),
+        damping, np.array([1]), codebook, expanded, *of_prior,
+        np.array([as_parabola(m) for m in matrices]),
         0.5 * np.einsum("cka,cab,ckb->ck", codebook, matrices, codebook), 0.0, after,
         np.empty((reassignment.SCRATCH, len(scores)), np.float32),
         np.empty((len(weights), 9), np.float32),
@@ -239,9 +247,10 @@ def test_one_id_and_no_rows_are_fitted():
 def test_precisions_are_in_units_of_the_loss():
     priors = GaussianPriors.unfitted(2, 2)
     priors.covariances[1], priors.means[1] = [[2.0, 1.0], [1.0, 2.0]], [1.0, -1.0]
-    precisions, shifts = priors.in_units(np.array([1]), 3.0)
+    precisions, shifts, smallest = priors.in_units(np.array([1]), 3.0)
     np.testing.assert_allclose(precisions[1] @ priors.covariances[1], 3 * np.eye(2), atol=1e-12)
     np.testing.assert_allclose(shifts[1], [3.0, -3.0])
+    np.testing.assert_allclose(smallest, [0.0, 1.0])
     assert not precisions[0].any()
 
 

@@ -40,7 +40,8 @@ def random_parabolas(rng, n, width, rank=None, scale=1.0):
 def solve(features, precision):
     width = seeding._width(features.shape[1])
     points = np.full((len(features), width), np.nan, np.float32)
-    least_points(in_blocks(features), precision * np.eye(width), np.zeros(width), points)
+    prior = precision * np.eye(width), np.zeros(width), precision
+    least_points(in_blocks(features), *prior, points)
     return points
 
 
