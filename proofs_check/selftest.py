@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 
 import joblib
 import numpy as np
-from scipy import stats
 
 from .claim import registry
 from .finding import Finding, LeftOut, Verdict
@@ -167,7 +166,9 @@ def rate(count: int, repetitions: int) -> Rate:
     >>> round(rate(0, 200).upper, 4), rate(200, 200).upper
     (0.0183, 1.0)
     """
-    interval = stats.binomtest(count, repetitions).proportion_ci(CONFIDENCE, method="exact")
+    from scipy.stats import binomtest  # here: it takes its time
+
+    interval = binomtest(count, repetitions).proportion_ci(CONFIDENCE, method="exact")
     return Rate(count, repetitions, float(interval.low), float(interval.high))
 
 

@@ -8,8 +8,6 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
-from sklearn.linear_model import LogisticRegression, Ridge
-from sklearn.metrics import log_loss, roc_auc_score
 
 from .. import _validate
 from ..errors import DataError
@@ -114,6 +112,8 @@ def bias_only(
         design = one_hot_design(dataset.train, dataset.cardinalities)
         model = _fit(dataset, design, penalty)
         predictions = _predict(model, dataset.validation, dataset)
+    from sklearn.metrics import roc_auc_score  # here: scikit-learn takes its time
+
     labels = dataset.validation.labels
     ranked = dataset.task == "binary" and len(np.unique(labels)) == 2
     return Baseline(
@@ -185,6 +185,8 @@ def least_squares(dataset: Dataset) -> LeastSquares:
 
 
 def _fit(dataset: Dataset, design: sp.csr_array, penalty: float) -> Any:
+    from sklearn.linear_model import LogisticRegression, Ridge
+
     labels = np.asarray(dataset.train.labels, dtype=np.float64)
     if dataset.task == "regression":
         return Ridge(alpha=penalty, solver="sparse_cg", tol=TOLERANCE).fit(design, labels)
@@ -211,4 +213,6 @@ def _loss(dataset: Dataset, predictions: np.ndarray) -> float:
     labels = np.asarray(dataset.validation.labels, dtype=np.float64)
     if dataset.task == "regression":
         return float(np.mean((predictions - labels) ** 2))
+    from sklearn.metrics import log_loss
+
     return float(log_loss(labels, predictions, labels=[0, 1]))

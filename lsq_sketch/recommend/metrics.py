@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import scipy.stats
 
 from .. import _validate
 
@@ -48,6 +47,8 @@ def area_under_curve(labels: Any, scores: Any) -> float:
     n_negative = positive.size - n_positive
     if n_positive == 0 or n_negative == 0:
         return float("nan")
-    ranks = scipy.stats.rankdata(values)
+    from scipy.stats import rankdata  # here: it takes its time
+
+    ranks = rankdata(values)
     wins = float(ranks[positive].sum()) - n_positive * (n_positive + 1) / 2
     return wins / (n_positive * n_negative)

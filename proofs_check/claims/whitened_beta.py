@@ -31,7 +31,7 @@ first and later steps pooled.
 """
 
 import numpy as np
-from scipy.stats import beta
+from scipy.special import betainc
 
 from ..claim import Bound, Kind, Section
 from ..experiments import (
@@ -72,6 +72,6 @@ def trial(instance: Instance, rng: np.random.Generator) -> list[tuple[str, float
     """Values of the distribution functions."""
     r, m = instance.problem.rank, whitened_width(instance)
     return [
-        (EVERY, float(beta.cdf(ratio, (r - m - (i > 1)) / 2, m / 2)))
+        (EVERY, float(betainc((r - m - (i > 1)) / 2, m / 2, min(ratio, 1.0))))
         for i, ratio in dense_steps(instance, "whitened", rng, m)
     ]

@@ -7,10 +7,8 @@ import math
 from dataclasses import asdict
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from matplotlib.figure import Figure
-from matplotlib.ticker import NullLocator
 from rich import box
 from rich.console import Console
 from rich.markup import escape
@@ -23,6 +21,9 @@ from .rounds import Plan, Row
 from .setting import GIVEN, RANDOM, WORST
 from .simulation import Estimate, Measured
 from .storage import NUMBER_BYTES, Memory
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 WIDE = 112
 """Columns needed to show the point estimates, half of the runs and the unrolled size too."""
@@ -386,6 +387,9 @@ def write_json(plan: Plan, path: Path) -> None:
 
 def draw(plan: Plan) -> Figure:
     """Rounds against ``k``, a panel for each accuracy: bounds as lines, measured as points."""
+    from matplotlib.figure import Figure  # here: Matplotlib takes its time
+    from matplotlib.ticker import NullLocator
+
     panels = len(plan.accuracies)
     figure = Figure((3.6 * panels + 1.6, 3.2), layout="constrained")
     axes = figure.subplots(1, panels, squeeze=False, sharey=True)[0]

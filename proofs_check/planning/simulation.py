@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+from scipy.special import stdtrit
 
 from lsq_sketch import CountSketch
 from lsq_sketch.reductions.base import PREVIOUS, Block, FactoredReduction
@@ -240,7 +240,7 @@ def mean_interval(ratios: np.ndarray, confidence: float) -> tuple[np.ndarray, np
     mean = ratios.mean(axis=0)
     error = ratios.std(axis=0, ddof=1) / np.sqrt(count)
     relative = np.divide(error, mean, out=np.zeros_like(mean), where=mean > 0)
-    spread = np.exp(stats.t.ppf((1 + confidence) / 2, count - 1) * relative)
+    spread = np.exp(stdtrit(count - 1, (1 + confidence) / 2) * relative)
     return mean / spread, mean * spread
 
 
@@ -296,7 +296,9 @@ def _first(reached: np.ndarray) -> float:
 
 
 def _quantile(arrivals: np.ndarray, level: float, confidence: float) -> Estimate:
-    interval = stats.quantile_test(arrivals, p=level).confidence_interval(confidence)
+    from scipy.stats import quantile_test  # here: it takes its time
+
+    interval = quantile_test(arrivals, p=level).confidence_interval(confidence)
     lower = 1.0 if np.isnan(interval.low) else float(interval.low)
     upper = np.inf if np.isnan(interval.high) else float(interval.high)
     value = float(np.quantile(arrivals, level, method="inverted_cdf"))

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 from scipy.special import expit
-from sklearn.metrics import log_loss, roc_auc_score
 
 from ... import _validate
 from ...errors import DataError
@@ -128,6 +127,8 @@ class Synthetic:
                 f"{name}: the {int(held.sum())} validation rows have one label only; expected "
                 f"both. Take more users or rows a user."
             )
+        from sklearn.metrics import log_loss, roc_auc_score  # here: it takes its time
+
         rows_of_users = np.repeat(np.arange(self.n_users), self.rows_per_user)
         rows = Interactions.of(np.stack([rows_of_users, chosen], axis=1), labels=labels)
         return Dataset(
