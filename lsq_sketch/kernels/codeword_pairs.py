@@ -293,9 +293,8 @@ def read_pairs(
                 targets[n + i] = labels[row]
                 scores[n + i] = own_biases[j] + other_biases[other]
                 codes[0, n + i] = np.int32(other)
-            for chunk in range(
-                n_chunks - 1, -1, -1
-            ):  # the first, last, has the other IDs till then
+            # the first chunk last: till then its codes are the other IDs
+            for chunk in range(n_chunks - 1, -1, -1):
                 present = np.uint64(assigned[j, chunk])
                 for t in range(width):
                     own[chunk, t] = codebook[chunk, present, t]
