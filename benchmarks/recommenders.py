@@ -247,8 +247,8 @@ def limits(ours: Training) -> dict[str, Contender]:
     """What an epoch cannot do without."""
     found = {"gradient descent row by row, no hashing": Contender(bare_epoch(ours))}
     if all(table.method == "dhe" for table in ours.model.tables):
-        found["its matrix products alone"] = Contender(matrix_products(ours, multiply))
-        found["these by NumPy's BLAS"] = Contender(matrix_products(ours, by_blas))
+        found["its matrix products alone, one thread"] = Contender(matrix_products(ours, multiply))
+        found["these by NumPy's BLAS, one thread"] = Contender(matrix_products(ours, by_blas))
     return found
 
 

@@ -1,49 +1,42 @@
-"""Dense layers and the way back through them; products as in `products`."""
+"""Dense layers and the way back through them; products as in `team`."""
 
 import numpy as np
 from numba import njit
 
 from .composition import add_column_sums
-from .products import add_product, affine, multiply
+from .team import KEEP_WHERE_POSITIVE, NOTHING, RECTIFY, product
+
+ROWS_IN_CACHE = 128
+"""Of a batch, some columns of which stay in the first cache while they are multiplied."""
 
 
 @njit(cache=True, nogil=True)
-def layer(inputs, weight, bias, out):
-    """``out = inputs @ weight + bias``."""
-    affine(inputs, weight, bias, out)
+def layer(team, inputs, weight, bias, rectified, out):
+    """``out = inputs @ weight + bias``, or the positive part of it."""
+    start = np.broadcast_to(bias, out.shape)
+    product(team, inputs, weight, start, out, RECTIFY if rectified else NOTHING, out)
 
 
 @njit(cache=True, nogil=True)
-def rectified_layer(inputs, weight, bias, out):
-    """The positive part of ``inputs @ weight + bias``."""
-    affine(inputs, weight, bias, out)
-    zero = np.float32(0)
-    for i in range(out.shape[0]):
-        row = out[i]
-        for c in range(row.size):
-            row[c] = max(row[c], zero)
-
-
-@njit(cache=True, nogil=True)
-def layer_gradient(inputs, gradients, by_weight, by_bias):
+def layer_gradient(team, inputs, gradients, by_weight, by_bias):
     """Add the gradients by weight and bias, given that by what the layer gave."""
-    add_product(inputs.T, gradients, by_weight)
+    for first in range(0, len(inputs), ROWS_IN_CACHE):
+        rows = slice(first, first + ROWS_IN_CACHE)
+        product(
+            team, inputs[rows].T, gradients[rows], by_weight, by_weight, NOTHING, by_weight
+        )  # fmt: skip
     add_column_sums(by_bias, gradients)
 
 
 @njit(cache=True, nogil=True)
-def inputs_gradient(weight, gradients, by_inputs):
+def inputs_gradient(team, weight, gradients, by_inputs):
     """The gradient by a layer's inputs, given that by what it gave."""
-    multiply(gradients, weight.T.copy(), by_inputs)
+    start = np.broadcast_to(np.zeros(by_inputs.shape[1], np.float32), by_inputs.shape)
+    product(team, gradients, weight.T.copy(), start, by_inputs, NOTHING, by_inputs)
 
 
 @njit(cache=True, nogil=True)
-def rectified_inputs_gradient(inputs, weight, gradients, by_inputs):
+def rectified_inputs_gradient(team, inputs, weight, gradients, by_inputs):
     """The gradient by what the layer before has rectified to a layer's inputs."""
-    inputs_gradient(weight, gradients, by_inputs)
-    zero = np.float32(0)
-    for i in range(inputs.shape[0]):
-        row, gradient = inputs[i], by_inputs[i]
-        for c in range(row.size):
-            value = gradient[c]  # read in any case: LLVM makes no vectors of reads on a condition
-            gradient[c] = value if row[c] > zero else zero
+    start = np.broadcast_to(np.zeros(by_inputs.shape[1], np.float32), by_inputs.shape)
+    product(team, gradients, weight.T.copy(), start, by_inputs, KEEP_WHERE_POSITIVE, inputs)

@@ -35,16 +35,18 @@ GRAM_COLUMNS = 8
 """Rows and columns of a block of a Gram matrix."""
 
 
-def _tiled_product(builder, a, b, start, out):
-    """LLVM code of `_product`: tiles of `TILE_ROWS` by `TILE_COLUMNS`, or fewer columns at the end.
+def tiled_product(builder, a, b, start, out, finish=lambda sums, *place: sums):
+    """LLVM code of a product: tiles of `TILE_ROWS` by `TILE_COLUMNS`, or fewer columns at the end.
 
-    Rows of a tile beyond the last are the last one again.
+    Rows of a tile beyond the last are the last one again. ``finish`` makes what is stored of a
+    vector of sums; it is given its row, first column and mask as well.
     """
     kind, (m, depth), n = floats(LANES), a.shape, b.shape[1]
 
     def tile(i, j, masks):
         registers = range(len(masks))
         numbers = at_most(builder, TILE_ROWS, builder.sub(m, i))
+        rows = [builder.add(i, number) for number in numbers]
         a_at = after(builder, a.place, (i, a.strides[0]))
         b_at = after(builder, b.place, (j, INT(FLOAT_BYTES)))
         start_at, out_at = (
@@ -80,7 +82,9 @@ def _tiled_product(builder, a, b, start, out):
         sums = repeat(builder, depth, [INT(0), b_at, *starts], add_products)[2:]
         for r in range(TILE_ROWS):
             for v, place in enumerate(places(out_rows[r])):
-                store(builder, sums[r * len(masks) + v], place, masks[v])
+                column = builder.add(j, INT(LANES * v))
+                found = finish(sums[r * len(masks) + v], rows[r], column, masks[v])
+                store(builder, found, place, masks[v])
 
     def down(j, masks):
         def next_tile(state):
@@ -106,7 +110,7 @@ def _tiled_product(builder, a, b, start, out):
         down(j, masks[:1])
 
 
-@in_registers(_tiled_product)
+@in_registers(tiled_product)
 def _product(a, b, start, out):
     """``out = start + a @ b``, matrices."""
     out[:] = start + a @ b
@@ -130,12 +134,6 @@ def multiply(a, b, out):
 def add_product(a, b, out):
     """``out += a @ b``; see `multiply`."""
     _product(a, b, out, out)
-
-
-@njit(cache=True, nogil=True)
-def affine(a, b, bias, out):
-    """``out = a @ b + bias``, with ``bias`` (n,) added to each row; see `multiply`."""
-    _product(a, b, np.broadcast_to(bias, out.shape), out)
 
 
 def _weighted_gram(builder, rows, start, stop, first, in_gram, in_sum, width, gram, total):

@@ -47,12 +47,12 @@ class Array(NamedTuple):
     shape: list[ir.Value]
 
 
-def in_registers(generate, entries=ENTRIES):
+def in_registers(generate, entries=ENTRIES, returns=types.void):
     """Compile a function as LLVM code; where nothing is compiled it stays what it is.
 
     ``generate`` is given the builder and the function's arguments, arrays as `Array` and integers
-    of 64 bits. The function itself says in NumPy what the code does, and returns nothing.
-    ``entries`` are the types that entries of its arrays may have.
+    of 64 bits, and makes what the function returns, if anything. The function itself says in
+    NumPy what the code does. ``entries`` are the types that entries of its arrays may have.
     """
 
     def lower(context, builder, kinds, values):
@@ -66,8 +66,8 @@ def in_registers(generate, entries=ENTRIES):
                 arguments.append(Array(builder.ptrtoint(array.data, INT), strides, shape))
             else:
                 arguments.append(context.cast(builder, value, kind, types.intp))
-        generate(builder, *arguments)
-        return context.get_dummy_value()
+        found = generate(builder, *arguments)
+        return context.get_dummy_value() if returns == types.void else found
 
     def decorate(function):
         if int(getattr(config, "DISABLE_JIT", 0)):  # set by Numba when it is imported
@@ -78,7 +78,7 @@ def in_registers(generate, entries=ENTRIES):
                 if isinstance(kind, types.Array) and kind.dtype not in entries:
                     name = function.__name__
                     raise TypingError(f"{name} got an array of {kind.dtype}, expected {entries}.")
-            return types.void(*arguments), lower
+            return returns(*arguments), lower
 
         update_wrapper(typed, function)
         known = signature(function)

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..kernels import network as kernels
+from .team import team_for
 
 Layer = tuple[np.ndarray, np.ndarray]
 
@@ -37,8 +38,9 @@ def forward(layers: Sequence[Layer], inputs: np.ndarray) -> list[np.ndarray]:
     values = [inputs]
     for number, (weight, bias) in enumerate(layers):
         out = np.empty((len(inputs), weight.shape[1]), np.float32)
-        step = kernels.layer if number == len(layers) - 1 else kernels.rectified_layer
-        step(values[-1], weight, bias, out)
+        hidden = number < len(layers) - 1
+        team = team_for(len(inputs), *weight.shape)
+        kernels.layer(team, values[-1], weight, bias, hidden, out)
         values.append(out)
     return values
 
@@ -71,7 +73,9 @@ def backward(
     found = [gradients]
     for number in reversed(range(1, len(layers))):
         by_inputs = np.empty_like(values[number])
-        kernels.rectified_inputs_gradient(values[number], layers[number][0], found[-1], by_inputs)
+        weight = layers[number][0]
+        team = team_for(len(gradients), *weight.shape)
+        kernels.rectified_inputs_gradient(team, values[number], weight, found[-1], by_inputs)
         found.append(by_inputs)
     return found[::-1]
 
@@ -87,7 +91,7 @@ def inputs_gradient(layers: Sequence[Layer], gradients: np.ndarray) -> np.ndarra
     """
     weight = layers[0][0]
     out = np.empty((len(gradients), len(weight)), np.float32)
-    kernels.inputs_gradient(weight, gradients, out)
+    kernels.inputs_gradient(team_for(len(gradients), *weight.shape), weight, gradients, out)
     return out
 
 
@@ -113,4 +117,5 @@ def add_gradients(
     for inputs, outputs, (by_weight, by_bias) in zip(
         values[: len(into)], gradients, into, strict=True
     ):
-        kernels.layer_gradient(inputs, outputs, by_weight, by_bias)
+        team = team_for(len(inputs), *by_weight.shape)
+        kernels.layer_gradient(team, inputs, outputs, by_weight, by_bias)

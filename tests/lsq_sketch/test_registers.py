@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numba import njit
 from numba.core.errors import TypingError
 
-from lsq_sketch.kernels import clusters, codeword_pairs, network, products, slices
+from lsq_sketch.kernels import clusters, codeword_pairs, network, products, slices, team
 from lsq_sketch.kernels.argmin import (
     POINT_BLOCK,
     first_least,
@@ -25,6 +25,7 @@ from lsq_sketch.kernels.registers import LANES, floats_of_a_register
 seeds = st.integers(0, 2**32 - 1)
 EPS = float(np.finfo(np.float32).eps)
 FILLED = np.float32(7)
+ALONE = np.zeros(0, np.int64)
 
 OLDER = {
     4: {"NUMBA_CPU_NAME": "x86-64", "NUMBA_CPU_FEATURES": "+sse2"},
@@ -61,7 +62,8 @@ def test_products_agree_with_the_twin(m, depth, n, layout, seed):
     assert (abs(out - start - exact) <= (depth + 2) * EPS * (size + abs(start))).all()
     products.multiply(in_layout(a, layout), b, out)
     assert (abs(out - exact) <= (depth + 1) * EPS * size).all()
-    products.affine(in_layout(a, layout), b, bias, out)
+    start = np.broadcast_to(bias, out.shape)
+    team.product(ALONE, in_layout(a, layout), b, start, out, team.NOTHING, out)
     assert (abs(out - bias - exact) <= (depth + 2) * EPS * (size + abs(bias))).all()
     assert (room[:, n:] == FILLED).all()
 
@@ -341,7 +343,7 @@ def test_a_parabola_that_is_not_comparable_is_not_the_least():
         assert least[0] == (-0.5 if old else np.inf)
 
 
-@given(st.integers(1, 30), st.integers(1, 20), st.integers(1, 40), seeds)
+@given(st.integers(0, 300), st.integers(1, 20), st.integers(1, 40), seeds)
 def test_layers_and_the_way_back(n, inputs, outputs, seed):
     rng = np.random.default_rng(seed)
     x, weight, gradients = (
@@ -351,16 +353,16 @@ def test_layers_and_the_way_back(n, inputs, outputs, seed):
     x = np.maximum(x, 0)
     bias = rng.standard_normal(outputs).astype(np.float32)
     out = np.empty((n, outputs), np.float32)
-    network.layer(x, weight, bias, out)
+    network.layer(ALONE, x, weight, bias, False, out)
     np.testing.assert_allclose(out, x @ weight + bias, atol=1e-5)
-    network.rectified_layer(x, weight, bias, out)
+    network.layer(ALONE, x, weight, bias, True, out)
     np.testing.assert_allclose(out, np.maximum(x @ weight + bias, 0), atol=1e-5)
     by_weight, by_bias = np.ones_like(weight), np.ones_like(bias)
-    network.layer_gradient(x, gradients, by_weight, by_bias)
+    network.layer_gradient(ALONE, x, gradients, by_weight, by_bias)
     np.testing.assert_allclose(by_weight - 1, x.T @ gradients, atol=2e-5)
     np.testing.assert_allclose(by_bias - 1, gradients.sum(axis=0), atol=2e-5)
     by_inputs = np.empty_like(x)
-    network.rectified_inputs_gradient(x, weight, gradients, by_inputs)
+    network.rectified_inputs_gradient(ALONE, x, weight, gradients, by_inputs)
     np.testing.assert_allclose(by_inputs, (gradients @ weight.T) * (x > 0), atol=2e-5)
 
 

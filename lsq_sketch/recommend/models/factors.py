@@ -9,6 +9,7 @@ import numpy as np
 from ...kernels import factorization as kernels
 from ...kernels.reassignment import pair_slopes
 from ..methods import Parameter
+from ..team import teamwork
 from ..workspace import Workspace
 from .base import LOSSES, Model
 
@@ -85,7 +86,8 @@ class FactorModel(Model):
     ) -> float:
         """A step for each batch of the rows."""
         if not self.store.all_gathered:
-            return super().train_block(workspace, ids, dense, labels)
+            with teamwork():
+                return super().train_block(workspace, ids, dense, labels)
         store = self.store
         intercept, intercept_gradient = -1, -1
         if self.biases:
