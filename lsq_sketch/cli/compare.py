@@ -71,7 +71,7 @@ def compare_command(
     weight_decay: options.WeightDecay = None,
     early_stopping: options.EarlyStopping = None,
     plateau: options.Plateau = None,
-    schedule: options.Schedule = "constant",
+    schedule: options.Schedule = "auto",
     monitor: options.Monitor = "loss",
     data_seed: options.DataSeed = 0,
     task: options.Task = "binary",

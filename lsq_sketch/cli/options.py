@@ -156,7 +156,8 @@ Plateau = Annotated[
 Schedule = Annotated[
     str,
     typer.Option(
-        help="Of the learning rate: constant, or linear, which falls epoch by epoch to nearly 0.",
+        help="Of the learning rate: constant; linear, which falls epoch by epoch to nearly 0; or "
+        "auto: linear for alternating CCE where IDs have few rows.",
         rich_help_panel=TRAINING,
     ),
 ]

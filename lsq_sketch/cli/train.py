@@ -57,7 +57,7 @@ def train_command(
     weight_decay: options.WeightDecay = None,
     early_stopping: options.EarlyStopping = None,
     plateau: options.Plateau = None,
-    schedule: options.Schedule = "constant",
+    schedule: options.Schedule = "auto",
     monitor: options.Monitor = "loss",
     keep: Annotated[
         str,

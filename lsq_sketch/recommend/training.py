@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -33,14 +34,14 @@ from .metrics import area_under_curve
 from .models import Model
 from .optimizers import OPTIMIZERS, Adam, Optimizer
 from .post_training import compress, compresses_trained, fine_tuned_from, uncompressed
-from .workspace import BLOCK_BATCHES, Workspace
+from .workspace import BLOCK_BATCHES, Placed, Workspace
 
 WINDOW_ROWS = 1 << 20
 """Rows of a memory map that are read and shuffled together."""
 
 MONITORS = ("loss", "auc")
 KEEPS = ("best", "last")
-SCHEDULES = ("constant", "linear")
+SCHEDULES = ("auto", "constant", "linear")
 
 
 @dataclass(frozen=True)
@@ -62,10 +63,12 @@ class TrainingOptions:
         Multiply the learning rate by ``drop_factor`` after so many epochs without a better value;
         None: never.
     drop_factor : float
-    schedule : {"constant", "linear"}
+    schedule : {"auto", "constant", "linear"}
         Of the learning rate. Linear: in epoch ``t`` of ``epochs``, from 0, times
         ``1 - t / epochs``, so that the last epochs change little; it regularises where codebooks
-        come to fit noise, and wants more epochs where they do not.
+        come to fit noise, and wants more epochs where they do not. Auto: linear if all tables
+        that are compressed are for it (`Table.for_falling_rate`), as alternating CCE is where IDs
+        have few rows.
     keep : {"best", "last"}
         Which epoch's parameters the model has at the end. "best" holds them twice meanwhile.
     """
@@ -77,7 +80,7 @@ class TrainingOptions:
     patience: int | None = None
     drop_patience: int | None = None
     drop_factor: float = 0.1
-    schedule: str = "constant"
+    schedule: str = "auto"
     keep: str = "best"
 
     def __post_init__(self) -> None:
@@ -151,7 +154,7 @@ class EpochContext:
     Attributes
     ----------
     epoch : int
-        Epochs done, from 1.
+        Epochs done, from 1; 0 before the first.
     epochs : int
         Epochs in all, if training is not stopped early.
     rng : numpy.random.Generator
@@ -223,6 +226,8 @@ class Trainer:
         the rows of data and the second copy of the parameters that ``keep="best"`` takes.
     finished : bool
         Whether there is nothing left to do.
+    rate_falls : bool
+        Whether the learning rate falls linearly (see ``options.schedule``).
     broken_off : bool
         Whether a second Ctrl-C or an error ended it in the middle of a block or between two
         epochs: it is then in no state to go on from, and is not saved.
@@ -398,9 +403,20 @@ class Trainer:
 
     def _share_of_rate(self) -> float:
         """What the schedule leaves of the learning rate in this epoch."""
-        if self.options.schedule == "constant":
-            return 1.0
-        return 1 - len(self.history) / self.options.epochs
+        return 1 - len(self.history) / self.options.epochs if self.rate_falls else 1.0
+
+    @cached_property
+    def rate_falls(self) -> bool:
+        """Whether the learning rate falls from epoch to epoch."""
+        if self.options.schedule != "auto":
+            return self.options.schedule == "linear"
+        learner = self.learner
+        votes = [
+            place.table.for_falling_rate(self._context(place, 0))
+            for place in learner.store.placed
+            if place.table in learner.tables and place.table.method == learner.method
+        ]
+        return any(votes) and all(votes)
 
     def blocks(self, skip: int) -> Iterator[Interactions]:
         """The rows of this epoch, in its order, but for the first ``skip``.
@@ -502,20 +518,22 @@ class Trainer:
     def _between_epochs(self) -> None:
         """What the methods do: each table has its own random stream."""
         for place in self.model.store.placed:
-            place.table.after_epoch(
-                EpochContext(
-                    epoch=len(self.history),
-                    epochs=self.options.epochs,
-                    rng=generator(self._draw_seed()),
-                    model=self.model,
-                    table=place.table,
-                    field=place.field,
-                    column=place.column,
-                    train=self.data.train,
-                    workspace=self.workspace,
-                    _frequencies=self._frequencies,
-                )
-            )
+            place.table.after_epoch(self._context(place, self._draw_seed()))
+
+    def _context(self, place: Placed, seed: int) -> EpochContext:
+        """What one table may know after the epochs so far."""
+        return EpochContext(
+            epoch=len(self.history),
+            epochs=self.options.epochs,
+            rng=generator(seed),
+            model=self.model,
+            table=place.table,
+            field=place.field,
+            column=place.column,
+            train=self.data.train,
+            workspace=self.workspace,
+            _frequencies=self._frequencies,
+        )
 
     def save(self, path: Path) -> None:
         """Save all that `resume` needs: written whole, or not at all.

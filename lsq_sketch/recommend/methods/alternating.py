@@ -236,6 +236,10 @@ class AlternatingEmbedding(GatherTable):
             for state in context.moments(self.codebook):
                 state[...] = 0
 
+    def for_falling_rate(self, context: EpochContext) -> bool:
+        """Where IDs have few rows: their codewords come to fit noise."""
+        return self._fitted_priors(context) is not None
+
     def sorted_rows(self, context: EpochContext) -> SortedRows:
         """The rows that are looked at, sorted by the field's IDs."""
         rows = self._rows(context)

@@ -212,6 +212,16 @@ class Table(ABC):
         """
         return
 
+    def for_falling_rate(self, context: EpochContext) -> bool:
+        """Whether a learning rate that falls linearly to nearly 0 does better; by default not.
+
+        Parameters
+        ----------
+        context : EpochContext
+            Before the first epoch.
+        """
+        return False
+
     @property
     def parameter_count(self) -> int:
         """Trained floats."""

@@ -616,7 +616,7 @@ COMPARE = ("compare", *DATA, "--methods", "hash")
         ([*TRAIN, "--learning-rate", "-1"], "--learning-rate must be a finite positive number"),
         ([*TRAIN, "--weight-decay", "1", "--optimizer", "sgd"], "--weight-decay goes with"),
         ([*TRAIN, "--monitor", "f1"], "--monitor must be one of loss, auc; got 'f1'"),
-        ([*TRAIN, "--schedule", "cosine"], "--schedule must be one of constant, linear"),
+        ([*TRAIN, "--schedule", "cosine"], "--schedule must be one of auto, constant, linear"),
         ([*TRAIN, "--monitor", "auc", "--task", "regression"], "--monitor auc needs a binary task"),
         ([*TRAIN, "--keep", "all"], "--keep must be one of best, last; got 'all'"),
         ([*TRAIN, "--task", "ranking"], "--task must be one of binary, regression; got 'ranking'"),

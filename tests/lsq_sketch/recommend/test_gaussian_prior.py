@@ -405,13 +405,13 @@ def test_priors_are_kept_while_training_alone(tmp_path):
         # neither a share of all epochs, of which there are two numbers here
         options |= {"seed_until": 0.0, "chunks_at_once": 1}
         model = make_model("gmf", (12, 15), 8, "alternating", 6, 1, options=options)
-        return Trainer(model, data, Adam(0.01), TrainingOptions(epochs=8, batch_size=32, seed=2))
+        return Trainer(model, data, Adam(0.01), TrainingOptions(8, 32, 2, schedule="constant"))
 
     whole = trainer()
     whole.run()
     assert all(array.any() for array in whole.model.kept.values())
     first = trainer()
-    first.options = TrainingOptions(epochs=5, batch_size=32, seed=2)
+    first.options = TrainingOptions(5, 32, 2, schedule="constant")
     first.run(checkpoint=tmp_path / "checkpoint.npz")
     again = Trainer.resume(tmp_path / "checkpoint.npz", data, epochs=8)
     again.run()

@@ -249,6 +249,39 @@ def test_steps_are_those_of_the_falling_rate(tmp_path):
     assert again.history == whole.history
 
 
+@pytest.mark.parametrize(
+    ("method", "about", "sizes", "falls"),
+    [
+        ("alternating", {}, (30, 50), True),
+        ("alternating", {"bias": "full"}, (30, 50), True),
+        ("alternating", {"bias": "compressed"}, (30, 50), True),
+        ("alternating", {}, (7, 9), False),  # rows enough
+        ("alternating", {}, (7, 50), False),  # in one field
+        ("alternating", {}, (6, 50), True),  # whose table is a full one
+        ("alternating", {}, (5, 6), False),  # as all are
+        ("alternating", {"options": {"prior": "gaussian"}}, (7, 9), True),
+        ("alternating", {"options": {"prior": "popularity"}}, (30, 50), False),
+        ("alternating", {"options": {"evaluation": "exact"}}, (30, 50), False),
+        ("cce", {}, (30, 50), False),
+        ("pq", {}, (30, 50), False),
+    ],
+)
+def test_the_rate_falls_by_itself_where_tables_are_for_it(method, about, sizes, falls):
+    data = random_data(sizes=sizes)
+
+    def trainer(schedule):
+        model = make_model("gmf", sizes, 4, method, 6, 3, **about)
+        return Trainer(model, data, Adam(0.02), replace(OPTIONS, schedule=schedule))
+
+    by_itself = trainer("auto")
+    assert by_itself.rate_falls == falls
+    by_itself.run()
+    last = by_itself.history[-1].learning_rate
+    assert last == (0.02 * (1 - (OPTIONS.epochs - 1) / OPTIONS.epochs) if falls else 0.02)
+    for schedule in ("constant", "linear"):
+        assert trainer(schedule).rate_falls == (schedule == "linear")
+
+
 def test_training_that_diverges_is_an_error_whatever_the_labels():
     data = random_data(task="regression")
     trainer = trainer_of("full", data, Sgd(1e30), name="matrix-factorization")
