@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json as json_module
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -44,6 +45,8 @@ class Study:
     biases : tuple of str
     decays : tuple of float
         Of Adam's weights.
+    schedules : tuple of str
+        Of the learning rate: constant where settings are compared, which are then alike in it.
     model : str
     epochs : int
     """
@@ -55,6 +58,7 @@ class Study:
     tuning: bool = True
     biases: tuple[str, ...] = ("none",)
     decays: tuple[float, ...] = (0.0,)
+    schedules: tuple[str, ...] = ("constant",)
     model: str = "gmf"
     epochs: int = 30
 
@@ -98,6 +102,19 @@ STUDIES = {
         ("alternating", "alternating:prior=popularity", "pq"),
         (16, 64),
         decays=(0.1,),
+    ),
+    "alternating-schedule": Study(
+        "Alternating CCE: a learning rate that falls, where IDs have few rows",
+        (
+            "movielens-small",
+            "synthetic:300x100",
+            "synthetic:1000x100:clusters=16:zipf=1",
+            "synthetic:3000x60:clusters=16",
+            "synthetic:3000x30",
+        ),
+        ("alternating",),
+        (16, 64),
+        schedules=("constant", "linear"),
     ),
     "alternating-seeds": Study(
         "Alternating CCE: codebooks seeded anew, and how many chunks at once",
@@ -171,6 +188,7 @@ STUDIES = {
         tuple(registry()),
         (64,),
         tuning=False,
+        schedules=("auto",),
         biases=("none", "full", "compressed"),
     ),
     "movielens": Study(
@@ -179,6 +197,7 @@ STUDIES = {
         ("alternating", "cce", "cce:paper", "pq", "full"),
         (4, 16, 64),
         tuning=False,
+        schedules=("auto",),
     ),
     "synthetic": Study(
         "Alternating CCE beside the others, on the validation rows; decays as tuned",
@@ -186,6 +205,7 @@ STUDIES = {
         ("alternating", "cce", "pq", "full"),
         (16, 64),
         tuning=False,
+        schedules=("auto",),
         decays=(0.1, 0.3),
     ),
     "clustered": Study(
@@ -194,6 +214,7 @@ STUDIES = {
         ("alternating", "cce", "hash", "pq", "full"),
         (16, 64),
         tuning=False,
+        schedules=("auto",),
         decays=(0.1, 0.3),
     ),
     "flights": Study(
@@ -202,6 +223,7 @@ STUDIES = {
         ("alternating", "cce", "hash", "pq", "full"),
         (16, 64),
         tuning=False,
+        schedules=("auto",),
         model="dlrm",
         epochs=3,
     ),
@@ -217,6 +239,7 @@ class Cell:
     budget: int
     bias: str
     decay: float
+    schedule: str
     best: float
     last: float
     loss: float
@@ -235,11 +258,10 @@ def measure(study: Study, seeds: int) -> list[Cell]:
         for method in study.methods:
             budgets = study.budgets[:1] if method.startswith("full") else study.budgets
             for budget in budgets:
-                for bias in study.biases:
-                    for decay in study.decays:
-                        cell = _cell(study, data, spec, method, budget, bias, decay, seeds)
-                        console().print(_line(cell), soft_wrap=True, highlight=False)
-                        cells.append(cell)
+                for settings in product(study.biases, study.decays, study.schedules):
+                    cell = _cell(study, data, spec, method, budget, *settings, seeds)
+                    console().print(_line(cell), soft_wrap=True, highlight=False)
+                    cells.append(cell)
     return cells
 
 
@@ -251,6 +273,7 @@ def _cell(
     budget: int,
     bias: str,
     decay: float,
+    schedule: str,
     seeds: int,
 ) -> Cell:
     found: list[list[float]] = []
@@ -262,7 +285,9 @@ def _cell(
             params_per_dim=budget,
             bias=bias,
             optimizer=Adam(weight_decay=decay),
-            training=TrainingOptions(epochs=study.epochs, seed=seed, keep="last"),
+            training=TrainingOptions(
+                epochs=study.epochs, seed=seed, schedule=schedule, keep="last"
+            ),
         ).trainer(data)
         trainer.run()
         aucs = [record.auc or 0.0 for record in trainer.history]
@@ -273,12 +298,15 @@ def _cell(
     spread = float(np.std([row[0] for row in found], ddof=min(1, seeds - 1)))
     curve = np.mean(curves, axis=0)
     fall = float(curve.max() - curve[-1])
-    return Cell(spec, method, budget, bias, decay, best, last, loss, last_loss, spread, fall)
+    return Cell(
+        spec, method, budget, bias, decay, schedule, best, last, loss, last_loss, spread, fall
+    )
 
 
 def _line(cell: Cell) -> str:
     return (
         f"{cell.method:56}{cell.budget:5} bias {cell.bias:10} decay {cell.decay:<4} "
+        f"rate {cell.schedule:8} "
         f"AUC {cell.best:.4f} (sd {cell.spread:.4f}) last {cell.last:.4f} "
         f"fall {cell.fall:.4f}  "
         f"loss {cell.loss:.4f} last {cell.last_loss:.4f}"

@@ -308,6 +308,7 @@ def test_a_checkpoint_of_another_command_is_refused(call, tmp_path):
     assert "--resume: there is no checkpoint lsq-sketch-" in err
 
 
+@pytest.mark.compiled
 def test_ctrl_c_in_a_terminal_of_its_own(tmp_path):
     """The whole program, in the middle of an epoch or between two."""
     process = subprocess.Popen(
@@ -471,6 +472,7 @@ def test_malformed_pairs(call, saved, text, message):
     assert len(err.splitlines()) == 1
 
 
+@pytest.mark.compiled
 def test_a_reader_that_stops_early_is_no_error(saved):
     folder = saved[2]
     (folder / "pairs").write_text("ann1,film 1\n" * 100_000)
@@ -545,6 +547,7 @@ def test_a_comparison_that_was_stopped_goes_on(call, tmp_path, monkeypatch, whol
     assert (tmp_path / "parts" / "comparison.csv").read_text() == whole
 
 
+@pytest.mark.compiled
 def test_a_comparison_that_was_killed_goes_on(call, tmp_path, whole):
     process = subprocess.Popen(
         [*PROGRAM, *map(str, GRID), "--out", "parts"],
@@ -725,6 +728,7 @@ def on_a_terminal(*arguments, folder, **environment):
     return process.wait(), b"".join(chunks).decode()
 
 
+@pytest.mark.compiled
 def test_a_terminal_shows_what_is_under_way_and_a_pipe_does_not(call, tmp_path):
     words = ("train", *SMALL, "--method", "hash", "--epochs", 4, "--no-baseline")
     status, text = on_a_terminal(*words, folder=tmp_path)

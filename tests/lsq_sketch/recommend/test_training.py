@@ -41,6 +41,7 @@ def state(trainer):
     return b"".join(a.tobytes() for a in numbers), records, trainer.workspace.step
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("name", ["gmf", "dlrm"])
 def test_same_bits_for_any_number_of_threads(method, name, monkeypatch):
