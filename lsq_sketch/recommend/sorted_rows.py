@@ -85,7 +85,7 @@ class SortedRows:
         """Rows of the ID of which most are looked at."""
         return min(int(np.diff(self.starts).max(initial=0)), self.most)
 
-    @property
+    @cached_property
     def seen(self) -> np.ndarray:
         """IDs that have rows, in order."""
         return np.flatnonzero(np.diff(self.starts))
