@@ -26,19 +26,42 @@ SCRATCH = 7
 
 
 @njit(cache=True, nogil=True)
-def sort_by_id(ids, cardinality):
-    """Rows in the order of their IDs, ties in their own order; and where each ID's rows begin."""
-    starts = np.zeros(cardinality + 1, np.int64)
-    for i in range(ids.size):
-        starts[ids[i] + 1] += 1
-    for j in range(cardinality):
-        starts[j + 1] += starts[j]
-    order = np.empty(ids.size, np.int64)
-    place = starts[:-1].copy()
-    for i in range(ids.size):
-        order[place[ids[i]]] = i
-        place[ids[i]] += 1
-    return order, starts
+def sort_by_id(ids, starts, order):
+    """Rows in the order of their IDs, ties in their own order; and where each ID's rows begin.
+
+    Both halves of the rows are gone through at once: where one ID has many rows each waits for
+    the one before.
+
+    Parameters
+    ----------
+    ids : (n,)
+        From 0 to ``m - 1``.
+    starts : (m + 1,), order : (n,)
+        Of integers, overwritten.
+    """
+    n, m = order.size, starts.size - 1
+    half = n // 2
+    places = np.zeros((2, m), order.dtype)
+    for i in range(half):
+        places[0, ids[i]] += 1
+        places[1, ids[half + i]] += 1
+    if 2 * half < n:
+        places[1, ids[n - 1]] += 1
+    begin = 0
+    for j in range(m):
+        starts[j] = begin
+        middle = begin + places[0, j]
+        end = middle + places[1, j]
+        places[0, j], places[1, j] = begin, middle
+        begin = end
+    starts[m] = begin
+    for i in range(half):
+        for part, row in ((0, i), (1, half + i)):
+            place = places[part, ids[row]]
+            order[place] = row
+            places[part, ids[row]] = place + 1
+    if 2 * half < n:
+        order[places[1, ids[n - 1]]] = n - 1
 
 
 @njit(cache=True, nogil=True)

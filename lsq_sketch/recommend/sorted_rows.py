@@ -25,7 +25,7 @@ class SortedRows:
     Attributes
     ----------
     rows : Interactions
-    order : ndarray of int64
+    order : ndarray of int
         Their numbers, those of one ID after those of another.
     starts : ndarray of int64, shape (IDs + 1,)
         Where in ``order`` those of each ID begin.
@@ -58,8 +58,9 @@ class SortedRows:
         most: int = 1 << 16,
     ) -> SortedRows:
         """Sort rows by the IDs of a field, of which there are ``cardinality``."""
-        ids = np.ascontiguousarray(rows.ids[:, field])
-        order, starts = sort_by_id(ids, cardinality)
+        starts = np.empty(cardinality + 1, np.int64)
+        order = np.empty(len(rows), np.int32 if len(rows) < 2**31 else np.int64)
+        sort_by_id(np.ascontiguousarray(rows.ids[:, field]), starts, order)
         return cls(rows, order, starts, weight, most)
 
     def of_ids(self, ids: np.ndarray) -> SortedRows:

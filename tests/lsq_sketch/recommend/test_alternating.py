@@ -101,7 +101,8 @@ def training_loss(model, rows):
 @given(st.integers(1, 30), st.integers(0, 100), seeds)
 def test_rows_sorted_by_id(cardinality, n, seed):
     ids = np.random.default_rng(seed).integers(0, cardinality, n).astype(np.int32)
-    order, starts = kernels.sort_by_id(ids, cardinality)
+    order, starts = np.empty(len(ids), np.int32), np.empty(cardinality + 1, np.int64)
+    kernels.sort_by_id(ids, starts, order)
     np.testing.assert_array_equal(order, np.argsort(ids, kind="stable"))
     np.testing.assert_array_equal(np.diff(starts), np.bincount(ids, minlength=cardinality))
 
