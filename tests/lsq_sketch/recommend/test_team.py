@@ -87,7 +87,6 @@ def test_a_leader_without_members_does_all_pieces(m, depth, n, seed):
     kernels.serve(words)  # returns
 
 
-@pytest.mark.compiled
 def test_a_number_that_is_none_stays_none():
     nothing = np.float32([[np.nan]])
     for then in (kernels.NOTHING, kernels.RECTIFY):
@@ -178,14 +177,12 @@ def test_small_products_call_nobody(monkeypatch):
         assert team.team_for(team.SHARED_FROM).size == kernels.TEAM_WORDS
 
 
-@pytest.mark.compiled
 def test_one_thread_has_no_team(monkeypatch):
     monkeypatch.setattr(threads, "thread_count", lambda: 1)
     with team.teamwork():
         assert team.team_for(1 << 40).size == 0
 
 
-@pytest.mark.compiled
 def test_a_team_that_keeps_its_leader_waiting_is_called_less_and_less():
     own = team.Team(0)
     missed = []
