@@ -1,12 +1,13 @@
 """Recommenders with compressed tables: validation AUC and loss against parameters, every method.
 
-GMF (two tables, 32 columns, Adam, 30 epochs), each method at 16 to 1,024 trained parameters a
-column and table (tables of fewer IDs are kept whole); horizontally the trained parameters of both
-tables, codes of IDs not counted. Best validation AUC and lowest validation cross-entropy (BCE) of
-all epochs: mean over three seeds, band from the least to the greatest. Dashed: the full tables of
-the best epoch, quantised after training, which had to hold them (`lsq-sketch compare` quantises
-after every epoch and takes the best: up to 0.015 of AUC more). All others are trained in the
-parameters they are drawn at.
+GMF (two tables, 32 columns, Adam, 30 epochs; the learning rate is constant, but that of alternating
+CCE falls linearly in (a, b), as it does by itself where IDs have few rows), each method at 16 to
+1,024 trained parameters a column and table (tables of fewer IDs are kept whole); horizontally the
+trained parameters of both tables, codes of IDs not counted. Best validation AUC and lowest
+validation cross-entropy (BCE) of all epochs: mean over three seeds, band from the least to the
+greatest. Dashed: the full tables of the best epoch, quantised after training, which had to hold
+them (`lsq-sketch compare` quantises after every epoch and takes the best: up to 0.015 of AUC more).
+All others are trained in the parameters they are drawn at.
 
 (a, b) movielens-small, 671 users and 8,451 movies. A logistic regression on one bias a user and
 one a movie ("biases only") is the yardstick: so small a set leaves embeddings little to say.
