@@ -11,10 +11,15 @@ ROWS_IN_CACHE = 128
 
 
 @njit(cache=True, nogil=True)
-def layer(team, inputs, weight, bias, rectified, out):
-    """``out = inputs @ weight + bias``, or the positive part of it."""
-    start = np.broadcast_to(bias, out.shape)
-    product(team, inputs, weight, start, out, RECTIFY if rectified else NOTHING, out)
+def layer(team, inputs, weight, bias, out):
+    """``out = inputs @ weight + bias``."""
+    product(team, inputs, weight, np.broadcast_to(bias, out.shape), out, NOTHING, out)
+
+
+@njit(cache=True, nogil=True)
+def rectified_layer(team, inputs, weight, bias, out):
+    """The positive part of ``inputs @ weight + bias``."""
+    product(team, inputs, weight, np.broadcast_to(bias, out.shape), out, RECTIFY, out)
 
 
 @njit(cache=True, nogil=True)

@@ -38,9 +38,8 @@ def forward(layers: Sequence[Layer], inputs: np.ndarray) -> list[np.ndarray]:
     values = [inputs]
     for number, (weight, bias) in enumerate(layers):
         out = np.empty((len(inputs), weight.shape[1]), np.float32)
-        hidden = number < len(layers) - 1
-        team = team_for(len(inputs), *weight.shape)
-        kernels.layer(team, values[-1], weight, bias, hidden, out)
+        step = kernels.layer if number == len(layers) - 1 else kernels.rectified_layer
+        step(team_for(len(inputs), *weight.shape), values[-1], weight, bias, out)
         values.append(out)
     return values
 
